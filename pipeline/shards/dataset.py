@@ -1,0 +1,111 @@
+"""`dataset.json`, the table of contents of a finished dataset: reading, and the digest that proves its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import DatasetError
+from pipeline.shards.reader import ShardReader
+from pipeline.shards.schema import DATASET_SCHEMA
+
+DATASET_FILE = "dataset.json"
+
+
+@dataclass(frozen=True)
+class Video:
+    """One video of a dataset and where its rows are."""
+
+    id: str
+    speaker: str
+    split: str
+    shard: Path
+    first_row: int
+    row_count: int
+    fps: float
+    bank: tuple[int, ...]  # rows of the shard's `frames`
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A finished dataset; see `open_dataset`."""
+
+    root: Path
+    contents: Mapping[str, Any]  # dataset.json
+
+    @property
+    def digest(self) -> str:
+        """The dataset's digest, the one that `python -m pipeline check` prints."""
+        return str(self.contents["digest"])
+
+    @property
+    def corpus(self) -> str:
+        """`timit`, `faceforensics` or `folder`: decides where a target's bank comes from."""
+        return str(self.contents["corpus"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings that the dataset was built with."""
+        return dict(self.contents["config"])
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits that hold at least one video."""
+        return tuple(sorted(self.contents["splits"]))
+
+    def videos(self, split: str) -> list[Video]:
+        """The videos of a split, sorted by speaker and id.
+
+        Raises:
+            DatasetError: no such split, or a shard is missing or damaged.
+        """
+        if split not in self.splits:
+            raise DatasetError(f"{self.root}: there is no split '{split}'; the dataset has {', '.join(self.splits)}")
+        videos = []
+        for shard in self.contents["shards"]:
+            if shard["split"] == split:
+                path = self.root / shard["path"]
+                with ShardReader(path) as reader:
+                    videos += [
+                        Video(e.id, e.speaker, split, path, e.first_row, e.row_count, e.fps, e.bank)
+                        for e in reader.entries
+                    ]
+        return sorted(videos, key=lambda video: (video.speaker, video.id))
+
+
+def open_dataset(root: str | Path) -> Dataset:
+    """Open the dataset in a folder.
+
+    Raises:
+        DatasetError: there is none, or it is of another schema.
+    """
+    path = Path(root) / DATASET_FILE
+    try:
+        contents = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{path}: no finished dataset here; build one first, or finish the build that is there"
+        ) from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: not readable as JSON ({error}); run the build again") from error
+    schema = contents.get("schema") if isinstance(contents, dict) else None
+    if schema != DATASET_SCHEMA:
+        raise DatasetError(f"{path}: dataset schema must be {DATASET_SCHEMA}, got {schema}; build the dataset again")
+    missing = {"digest", "corpus", "config", "splits", "shards"} - contents.keys()
+    if missing:
+        raise DatasetError(f"{path}: lacks {', '.join(sorted(missing))}; run the build again")
+    return Dataset(Path(root), contents)
+
+
+def dataset_digest(shard_sums: Mapping[str, str]) -> str:
+    """The digest of a dataset: SHA-256 over its shards' paths and SHA-256 sums, in the order of the paths.
+
+    Args:
+        shard_sums: path below the dataset's root (POSIX) -> SHA-256 of the file, hexadecimal.
+    """
+    lines = "".join(f"{total}  {path}\n" for path, total in sorted(shard_sums.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()

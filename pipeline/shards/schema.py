@@ -1,0 +1,49 @@
+"""What a shard holds: names, shapes and types of its datasets, and the ways frames can be stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import hdf5plugin
+import numpy as np
+
+SHARD_SCHEMA = "flnet-shard/1"
+DATASET_SCHEMA = "flnet-dataset/1"
+FRAME_SIZE = 224
+LANDMARKS = 68
+
+# name -> (shape of one row, type). A row is one frame.
+ROWS: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
+    "frames": ((FRAME_SIZE, FRAME_SIZE, 3), np.uint8),  # RGB
+    "landmarks": ((LANDMARKS, 2), np.float32),  # x, y in crop pixels, pixel centres at integers
+    "k_codes": ((FRAME_SIZE, FRAME_SIZE), np.uint8),  # K = k_levels[k_codes]
+    "mouth_openness": ((), np.float32),  # crop pixels
+    "frame_index": ((), np.int32),  # number of the source frame in presentation order
+    "pts_seconds": ((), np.float64),  # its presentation time
+    "crop_transform": ((2, 3), np.float32),  # affine map, source pixels -> crop pixels
+}
+IMAGES = ("frames", "k_codes")  # one row a chunk; the other columns are small
+SMALL_CHUNK_ROWS = 1024
+
+# How `frames` are compressed, all lossless; k_codes always as K_FILTERS. See benchmarks/storage.py for the measurement.
+STORAGES: dict[str, dict[str, Any]] = {
+    "raw": {},
+    "lz4": dict(hdf5plugin.Bitshuffle(nelems=0, cname="lz4")),
+    "zstd": dict(hdf5plugin.Bitshuffle(nelems=0, cname="zstd", clevel=1)),
+    "gzip": {"compression": "gzip", "compression_opts": 1, "shuffle": True},
+}
+K_FILTERS: dict[str, Any] = dict(hdf5plugin.Zstd(clevel=1))
+
+
+@dataclass(frozen=True)
+class VideoEntry:
+    """One video of a shard, a row of its `videos/` group."""
+
+    id: str  # path below the corpus root, POSIX, with its extension
+    speaker: str
+    source_sha256: str
+    fps: float
+    first_row: int
+    row_count: int
+    bank: tuple[int, ...]  # rows of the shard's `frames`, most closed mouth first

@@ -1,0 +1,173 @@
+"""Writing shards: one video's rows, and several shards merged into one without touching a pixel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.shards.reader import read_entries
+from pipeline.shards.schema import (
+    IMAGES,
+    K_FILTERS,
+    ROWS,
+    SHARD_SCHEMA,
+    SMALL_CHUNK_ROWS,
+    STORAGES,
+    VideoEntry,
+)
+
+
+class FrameRow(NamedTuple):
+    """One frame of a shard; shapes and units in `schema.ROWS`."""
+
+    frames: npt.NDArray[np.uint8]
+    landmarks: npt.NDArray[np.float32]
+    k_codes: npt.NDArray[np.uint8]
+    mouth_openness: float
+    frame_index: int
+    pts_seconds: float
+    crop_transform: npt.NDArray[np.float32]
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yields a temporary name beside `path`; flushes and renames on success, deletes on failure.
+
+    A file at its final path is therefore complete, whenever the process is killed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_shard(
+    path: Path,
+    video: VideoEntry,
+    rows: Iterable[FrameRow],
+    k_levels: npt.NDArray[np.float32],
+    storage: str = "raw",
+    attributes: Mapping[str, str] | None = None,
+) -> None:
+    """Write a shard of one video, atomically, a frame at a time.
+
+    Args:
+        path: final path of the shard.
+        video: `first_row` must be 0, `row_count` the number of rows.
+        rows: exactly `row_count` rows in order of time.
+        k_levels: (L,) the table that `k_codes` index.
+        storage: a key of `STORAGES`.
+        attributes: settings worth keeping with the file.
+
+    Raises:
+        ValueError: fewer or more rows than `video.row_count`.
+    """
+    with (
+        atomic_write(path) as temporary,
+        _create(temporary, video.row_count, k_levels, storage, attributes) as file,
+    ):
+        small: dict[str, list[object]] = {name: [] for name in ROWS if name not in IMAGES}
+        count = 0
+        for count, row in enumerate(rows, 1):
+            if count > video.row_count:
+                raise ValueError(f"{video.id}: more rows than the {video.row_count} announced")
+            for name in IMAGES:
+                file[name][count - 1] = getattr(row, name)
+            for name, values in small.items():
+                values.append(getattr(row, name))
+        if count < video.row_count:
+            raise ValueError(f"{video.id}: must have {video.row_count} rows, got {count}")
+        for name, values in small.items():
+            file[name][:] = np.asarray(values, ROWS[name][1])
+        _write_entries(file, [video])
+
+
+def merge_shards(path: Path, parts: Sequence[Path], attributes: Mapping[str, str] | None = None) -> None:
+    """Join shards into one, atomically, in the order given; compressed frames are copied as they are.
+
+    Args:
+        path: final path.
+        parts: shards of the same storage and K levels, at least one.
+        attributes: settings worth keeping with the file.
+
+    Raises:
+        ValueError: the parts' levels of K or storage differ.
+    """
+    entries: list[VideoEntry] = []
+    total = 0
+    for part in parts:
+        with h5py.File(part, "r") as source:
+            for entry in read_entries(source):
+                bank = tuple(row + total for row in entry.bank)
+                entries.append(replace(entry, first_row=entry.first_row + total, bank=bank))
+            total += len(source["frames"])
+            levels, storage = source["k_levels"][:], source.attrs["storage"]
+    with atomic_write(path) as temporary, _create(temporary, total, levels, storage, attributes) as file:
+        first = 0
+        for part in parts:
+            with h5py.File(part, "r") as source:
+                if source.attrs["storage"] != storage or not np.array_equal(source["k_levels"][:], levels):
+                    raise ValueError(f"{part}: storage or K levels differ from those of {parts[-1]}")
+                first += _append(file, source, first)
+        _write_entries(file, entries)
+
+
+def _append(file: h5py.File, source: h5py.File, first: int) -> int:
+    count = len(source["frames"])
+    for name in ROWS:
+        if name in IMAGES:
+            _copy_chunks(source[name].id, file[name].id, first)
+        else:
+            file[name][first : first + count] = source[name][:]
+    return count
+
+
+def _copy_chunks(source: h5py.h5d.DatasetID, target: h5py.h5d.DatasetID, first: int) -> None:
+    rest = (0,) * (len(source.shape) - 1)
+    for row in range(source.shape[0]):
+        mask, chunk = source.read_direct_chunk((row, *rest))
+        target.write_direct_chunk((first + row, *rest), chunk, mask)
+
+
+def _create(
+    path: Path,
+    rows: int,
+    k_levels: npt.NDArray[np.float32],
+    storage: str,
+    attributes: Mapping[str, str] | None,
+) -> h5py.File:
+    file = h5py.File(path, "w", libver=("v110", "v110"))
+    file.attrs["schema"] = SHARD_SCHEMA
+    file.attrs["storage"] = storage
+    for name, value in (attributes or {}).items():
+        file.attrs[name] = value
+    for name, (shape, dtype) in ROWS.items():
+        chunk = 1 if name in IMAGES else min(max(rows, 1), SMALL_CHUNK_ROWS)
+        filters = STORAGES[storage] if name == "frames" else K_FILTERS if name == "k_codes" else {}
+        file.create_dataset(name, (rows, *shape), dtype, chunks=(chunk, *shape), **filters)
+    file["k_levels"] = k_levels
+    return file
+
+
+def _write_entries(file: h5py.File, entries: Sequence[VideoEntry]) -> None:
+    group = file.create_group("videos")
+    text = h5py.string_dtype("utf-8")
+    for name in ("id", "speaker", "source_sha256"):
+        group.create_dataset(name, data=[getattr(entry, name) for entry in entries], dtype=text)
+    for name in ("first_row", "row_count"):
+        group.create_dataset(name, data=np.array([getattr(entry, name) for entry in entries], np.int32))
+    group.create_dataset("fps", data=np.array([entry.fps for entry in entries], np.float64))
+    group.create_dataset("bank", data=np.array([entry.bank for entry in entries], np.int32))
