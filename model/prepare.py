@@ -1,0 +1,97 @@
+"""From a batch as stored to what the network takes, on the device: normalising, resizing, offset fields, K."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.config import ModelConfig
+from model.data import Batch
+from model.offsets import offset_field
+
+
+class PreparedBatch(NamedTuple):
+    """B examples of H = W = `image_size` pixels, float32 on the device.
+
+    Attributes:
+        bank: (B, N, 3, H, W) in [-1, 1].
+        field: (B, N, 2, H, W), ΔF_s: landmark offsets divided by the warp margin.
+        target: (B, 3, H, W) in [-1, 1].
+        weight_map: (B, 1, H, W), K in [0.3, 1] (Eq. 12).
+        target_landmarks: (B, 68, 2) in pixels of the resized images.
+        bank_landmarks: (B, N, 68, 2).
+    """
+
+    bank: Tensor
+    field: Tensor
+    target: Tensor
+    weight_map: Tensor
+    target_landmarks: Tensor
+    bank_landmarks: Tensor
+
+
+def prepare_batch(batch: Batch, device: torch.device, config: ModelConfig) -> PreparedBatch:
+    """Copy the batch's bytes to `device` and make everything dense there.
+
+    With an `image_size` below the stored one, frames, K, landmarks and warp margin shrink together.
+    """
+    on_device = {name: value.to(device, non_blocking=True) for name, value in _tensors(batch).items()}
+    group = on_device["group"]
+    size = config.image_size
+    bank = resize_area(_to_network_range(on_device["banks"]), size)[group]
+    target = resize_area(_to_network_range(on_device["targets"]), size)
+    k_map = lookup_k(on_device["k_codes"], on_device["k_levels"][group])
+    stored = batch.targets.shape[1]
+    target_landmarks = resize_landmarks(on_device["target_landmarks"], stored, size)
+    bank_landmarks = resize_landmarks(on_device["bank_landmarks"], stored, size)[group]
+    field = offset_field(target_landmarks, bank_landmarks, size, config.margin_px)
+    return PreparedBatch(
+        bank, field, target, resize_area(k_map, size), target_landmarks, bank_landmarks
+    )  # fmt: skip
+
+
+def lookup_k(codes: Tensor, levels: Tensor) -> Tensor:
+    """K (B, 1, H, W) float32 from its codes (B, H, W) uint8 and each example's table of levels (B, 256)."""
+    return torch.gather(levels, 1, codes.flatten(1).long()).reshape(codes.shape)[:, None]
+
+
+def resize_landmarks(landmarks: Tensor, stored_px: int, size_px: int) -> Tensor:
+    """Landmarks in pixels of the resized image. Centres of pixels are whole numbers: x' = (x + 0.5) s - 0.5."""
+    if stored_px == size_px:
+        return landmarks
+    return (landmarks + 0.5) * (size_px / stored_px) - 0.5
+
+
+def resize_area(images: Tensor, size: int) -> Tensor:
+    """Square images (..., S, S) to (..., size, size), every new pixel the mean of exactly the area it covers.
+
+    Exact for ratios that are not whole, where pooling windows would shift by part of a pixel against the
+    landmarks.
+    """
+    if images.shape[-1] == size and images.shape[-2] == size:
+        return images
+    rows = _area_matrix(images.shape[-2], size).to(images)
+    columns = _area_matrix(images.shape[-1], size).to(images)
+    return rows @ (images @ columns.T)
+
+
+@lru_cache(maxsize=8)
+def _area_matrix(stored: int, size: int) -> Tensor:
+    """(size, stored): the share of every stored pixel in every new one; rows sum to 1."""
+    scale = stored / size
+    edges = torch.arange(size, dtype=torch.float64)[:, None] * scale
+    pixels = torch.arange(stored, dtype=torch.float64)[None, :]
+    overlap = torch.minimum(edges + scale, pixels + 1) - torch.maximum(edges, pixels)
+    return (overlap.clamp(min=0) / scale).float()
+
+
+def _to_network_range(frames: Tensor) -> Tensor:
+    """uint8 (..., H, W, 3) in 0 to 255 to float32 (..., 3, H, W) in [-1, 1]."""
+    return frames.movedim(-1, -3).float() / 127.5 - 1.0
+
+
+def _tensors(batch: Batch) -> dict[str, Tensor]:
+    return {name: value for name, value in batch._asdict().items() if isinstance(value, Tensor)}
