@@ -1,0 +1,200 @@
+"""Crops: where the 224x224 square of a video's every frame lies, and the pixels in it (DESIGN: one scale per video).
+
+The scale is a single number per video, so that nothing zooms in and out; only the centre moves, frame by frame. No
+rotation, no warping. A crop is cut from the decoder's planes at sub-pixel precision, filtered against aliasing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pipeline import geometry
+from pipeline.geometry import Points
+from pipeline.video import Colour, Frame, Plane
+
+CENTRES = {"nose": geometry.nose_tip, "eyes": geometry.eyes_midpoint}
+# The anchor's place in a crop of 224. With pixel centres at integers the middle of the square is 111.5, and by the
+# other usual count 112; half-way between, both readings of "centred to half a pixel" hold.
+ANCHOR = 111.75
+ROOM = 0.96  # of the half-width: the share within which nearly all landmarks of nearly all frames must lie
+REACH_PERCENTILE = 99.0
+FILTER_SUPPORT = 1.0  # of the triangle filter, in pixels of the coarser grid
+
+
+class Box(NamedTuple):
+    """Source pixels [left, right) x [top, bottom); may reach outside the picture."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def clipped(self, width: int, height: int) -> Box:
+        """The part inside a picture of that size; empty (right <= left) where they do not meet."""
+        return Box(max(self.left, 0), max(self.top, 0), min(self.right, width), min(self.bottom, height))
+
+    def contains(self, other: Box) -> bool:
+        """Whether `other` lies within this box."""
+        return (
+            self.left <= other.left
+            and self.top <= other.top
+            and self.right >= other.right
+            and self.bottom >= other.bottom
+        )
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of a frame's planes, copied: all that is kept of a frame until its video's scale is known."""
+
+    box: Box  # even left and top, so that chroma begins with it
+    y: Plane
+    u: Plane
+    v: Plane
+    colour: Colour
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return self.y.nbytes + self.u.nbytes + self.v.nbytes
+
+
+def crop_scale(landmarks: Points, centre: str, face_fraction: float, size: int) -> float:
+    """The scale of a whole video, crop pixels per source pixel.
+
+    The median face width becomes `face_fraction` of the crop's; smaller where the landmarks would not all find room, as
+    with a crop about the eyes, from which the chin is far.
+
+    Args:
+        landmarks: (n, 68, 2) source pixels, n >= 1.
+        centre: a key of `CENTRES`.
+        face_fraction: in (0, 1].
+        size: height and width of the crop.
+    """
+    by_width = face_fraction * size / float(np.median(geometry.face_width(landmarks)))
+    reach = np.abs(landmarks - CENTRES[centre](landmarks)[:, None]).max((1, 2))
+    by_reach = ROOM * (size / 2) / float(np.percentile(reach, REACH_PERCENTILE))
+    return min(by_width, by_reach)
+
+
+def crop_transform(landmarks: Points, scale: float, centre: str, size: int) -> npt.NDArray[np.float32]:
+    """The affine map from source pixels to crop pixels of one frame: (68, 2) -> (2, 3) float32."""
+    anchor = CENTRES[centre](landmarks).astype(np.float64)
+    shift = ANCHOR * size / 224 - scale * anchor
+    return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
+
+
+def source_box(transform: npt.NDArray[np.float32], size: int) -> Box:
+    """The source pixels that a crop is made of, the filter's support included; even, so that chroma aligns."""
+    corners = _box_corners(transform, size)
+    margin = 2 * max(1.0, 1.0 / float(transform[0, 0])) * FILTER_SUPPORT + 2  # chroma has half the pixels: twice as wide
+    left, top = (int(np.floor((low - margin) / 2)) * 2 for low in corners[:2])
+    right, bottom = (int(np.ceil((high + margin) / 2)) * 2 for high in corners[2:])
+    return Box(left, top, right, bottom)
+
+
+def padding_fraction(transform: npt.NDArray[np.float32], size: int, width: int, height: int) -> float:
+    """The share of the crop's area that lies outside a picture of that size, 0 to 1."""
+    left, top, right, bottom = _box_corners(transform, size)
+    inside = max(min(right, width) - max(left, 0), 0) * max(min(bottom, height) - max(top, 0), 0)
+    return float(1 - inside / ((right - left) * (bottom - top)))
+
+
+def keep_region(frame: Frame, box: Box) -> Region:
+    """Copy the part of `box` that is inside the frame."""
+    height, width = frame.y.shape
+    inside = box.clipped(width, height)
+    rows, columns = slice(inside.top, inside.bottom), slice(inside.left, inside.right)
+    half_rows = slice(inside.top // 2, (inside.bottom + 1) // 2)
+    half_columns = slice(inside.left // 2, (inside.right + 1) // 2)
+    return Region(
+        inside,
+        frame.y[rows, columns].copy(),
+        frame.u[half_rows, half_columns].copy(),
+        frame.v[half_rows, half_columns].copy(),
+        frame.colour,
+    )
+
+
+def cut(region: Region, transform: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.uint8]:
+    """The crop's pixels.
+
+    Outside the picture its border is replicated.
+
+    Args:
+        region: must hold `source_box(transform, size)` as far as that is inside the picture.
+        transform: (2, 3) source -> crop pixels, a scale and a shift.
+        size: height and width of the crop.
+
+    Returns:
+        (size, size, 3) uint8 RGB.
+    """
+    wanted = source_box(transform, size)
+    left, top, right, bottom = _box_corners(transform, size)
+    siting = 0.25 if region.colour.chroma_left else 0.0  # left-sited chroma lies a quarter of its pixel to the left
+    luma = (left - wanted.left, top - wanted.top, right - wanted.left, bottom - wanted.top)
+    chroma = (luma[0] / 2 + siting, luma[1] / 2, luma[2] / 2 + siting, luma[3] / 2)
+    half = Box(wanted.left // 2, wanted.top // 2, wanted.right // 2, wanted.bottom // 2)
+    have = region.box
+    half_have = Box(have.left // 2, have.top // 2, (have.right + 1) // 2, (have.bottom + 1) // 2)
+    planes = [
+        _resample(_window(region.y, have, wanted), luma, size),
+        _resample(_window(region.u, half_have, half), chroma, size),
+        _resample(_window(region.v, half_have, half), chroma, size),
+    ]
+    return np.asarray(cv2.transform(cv2.merge(planes), yuv_to_rgb(region.colour)), np.uint8)
+
+
+def _box_corners(transform: npt.NDArray[np.float32], size: int) -> tuple[float, float, float, float]:
+    """left, top, right, bottom of the crop's outer edge in source coordinates whose pixel (0, 0) covers [0, 1)²."""
+    scale, shift_x, shift_y = float(transform[0, 0]), float(transform[0, 2]), float(transform[1, 2])
+    left, top = (-0.5 - shift_x) / scale + 0.5, (-0.5 - shift_y) / scale + 0.5
+    return left, top, left + size / scale, top + size / scale
+
+
+def _window(plane: Plane, have: Box, wanted: Box) -> Plane:
+    """`wanted` out of a plane that covers `have`, with its border replicated where it does not reach."""
+    part = plane[
+        max(wanted.top - have.top, 0) : max(wanted.bottom - have.top, 1),
+        max(wanted.left - have.left, 0) : max(wanted.right - have.left, 1),
+    ]
+    if part.size == 0:  # the crop lies beyond the right or bottom edge altogether
+        part = plane[-1:, -1:]
+    up, left = max(have.top - wanted.top, 0), max(have.left - wanted.left, 0)
+    down = wanted.bottom - wanted.top - up - part.shape[0]
+    right = wanted.right - wanted.left - left - part.shape[1]
+    if not (up or left or down or right):
+        return part
+    return np.asarray(cv2.copyMakeBorder(part, up, down, left, right, cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _resample(plane: Plane, box: tuple[float, float, float, float], size: int) -> Plane:
+    image = Image.fromarray(np.ascontiguousarray(plane))
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
+
+
+@lru_cache(maxsize=32)
+def yuv_to_rgb(colour: Colour) -> npt.NDArray[np.float64]:
+    """(3, 4) matrix from 8-bit YUV to 8-bit RGB, ITU-R BT.601, BT.709 or BT.2020; unknown is read as BT.601, as ffmpeg does."""
+    kr, kb = {"bt709": (0.2126, 0.0722), "bt2020nc": (0.2627, 0.0593), "bt2020c": (0.2627, 0.0593)}.get(
+        colour.matrix, (0.299, 0.114)
+    )
+    kg = 1 - kr - kb
+    linear = np.array(
+        [
+            [1, 0, 2 * (1 - kr)],
+            [1, -2 * (1 - kb) * kb / kg, -2 * (1 - kr) * kr / kg],
+            [1, 2 * (1 - kb), 0],
+        ]
+    )
+    gain = np.array([1.0, 1.0, 1.0]) if colour.full_range else np.array([255 / 219, 255 / 224, 255 / 224])
+    black = np.array([0.0 if colour.full_range else 16.0, 128.0, 128.0])
+    matrix = linear * gain
+    return np.column_stack([matrix, -matrix @ black])
