@@ -147,7 +147,7 @@ class Generator(nn.Module):
         """
         margin = self.config.margin_px if warp_margin_px is None else warp_margin_px
         batch, size, _, height, width = bank.shape
-        zeros, ones = bank.new_zeros((batch, 3, height, width)), bank.new_ones((batch, 1, height, width))
+        zeros = bank.new_zeros((batch, 3, height, width))
         heads = self._head_responses(self.features(bank, field))
         if "warp" in heads:
             selection_masks = heads["selection"].softmax(dim=1).view(batch, size, 1, height, width)
@@ -157,10 +157,8 @@ class Generator(nn.Module):
             selection_masks = bank.new_full((batch, size, 1, height, width), 1 / size)
             warp_fields, warped = torch.zeros_like(field), zeros
         appearance = heads["appearance"].tanh() if "appearance" in heads else zeros  # Eq. 5
-        if "merge" in heads:
-            merge_mask = heads["merge"].sigmoid()  # Eq. 6
-        else:
-            merge_mask = ones if "warp" in heads else zeros[:, :1]
+        fixed_mask = bank.new_full((batch, 1, height, width), 1.0 if "warp" in heads else 0.0)
+        merge_mask = heads["merge"].sigmoid() if "merge" in heads else fixed_mask  # Eq. 6
         output = merge(warped, appearance, merge_mask)
         return GeneratorOutput(output, warped, appearance, merge_mask, selection_masks, warp_fields)
 
@@ -181,4 +179,4 @@ class Generator(nn.Module):
         bias = torch.cat([cast(Tensor, head.bias) for head in heads.values()])
         responses = F.conv2d(features, weight, bias, padding=HEAD_KERNEL // 2).float()
         channels = [head.out_channels for head in heads.values()]
-        return dict(zip(heads, responses.split(channels, dim=1), strict=True))
+        return dict(zip(heads, torch.split(responses, channels, dim=1), strict=True))

@@ -1,31 +1,85 @@
-"""A pool of earlier generated images for the discriminator."""
+"""A pool of earlier generated images, which half of the discriminator's fakes are drawn from."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
 class ImageHistory:
-    """The history of generated images (Shrivastava et al. 2017).
+    """The history of generated images (Shrivastava et al. 2017, section 2.3).
+
+    Half of each batch of fakes is fresh, half comes from the pool; then as many entries of the pool as were drawn
+    are replaced by fresh images. So the discriminator does not forget what the generator used to get wrong.
 
     Args:
-        capacity: images in the pool; 0 passes every batch through.
-        seed: of the pool's own random numbers.
+        capacity: images in the pool; 0 passes every batch through unchanged.
+        seed: of the pool's own random numbers, apart from everybody else's.
     """
 
     def __init__(self, capacity: int, seed: int) -> None:
-        raise NotImplementedError
+        self.capacity = capacity
+        self._generator = torch.Generator().manual_seed(seed)
+        self._pool: Tensor | None = None
+        self._filled = 0
+
+    def __len__(self) -> int:
+        return self._filled
 
     def mix(self, fakes: Tensor) -> Tensor:
-        """(B, 3, H, W): half of `fakes`, half images from the pool (all of `fakes` until the pool is full)."""
-        raise NotImplementedError
+        """Put fresh images in, and get the discriminator's fakes out.
+
+        Args:
+            fakes: (B, C, H, W) fresh from the generator; their gradient is cut.
+
+        Returns:
+            (B, C, H, W): ⌈B/2⌉ of `fakes` and ⌊B/2⌋ earlier ones; all of `fakes` until the pool is full.
+        """
+        fakes = fakes.detach()
+        if self._filled < self.capacity:
+            self._fill(fakes)
+            return fakes
+        half = min(fakes.shape[0] // 2, self.capacity)
+        if self._pool is None or half == 0:
+            return fakes
+        kept = self._draw(fakes.shape[0], fakes.shape[0] - half).to(fakes.device)
+        drawn = self._draw(self.capacity, half).to(fakes.device)
+        mixed = torch.cat((fakes[kept], self._pool[drawn]))
+        replaced = self._draw(self.capacity, half).to(fakes.device)
+        self._pool[replaced] = fakes[self._draw(fakes.shape[0], half).to(fakes.device)]
+        return mixed
 
     def state_dict(self) -> dict[str, Any]:
         """The pool and its random state, safe for a `weights_only` load."""
-        raise NotImplementedError
+        pool = None if self._pool is None else self._pool[: self._filled].cpu().clone()
+        return {"capacity": self.capacity, "pool": pool, "generator": self._generator.get_state()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state` was taken."""
-        raise NotImplementedError
+    def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
+        """Continue exactly where `state` was taken.
+
+        Args:
+            state: of `state_dict`.
+            device: where the generator's images will be.
+
+        Raises:
+            ValueError: if the pool was of another capacity.
+        """
+        if state["capacity"] != self.capacity:
+            raise ValueError(f"history capacity must be {self.capacity}, got {state['capacity']}")
+        self._generator.set_state(state["generator"].cpu())
+        self._pool, self._filled = None, 0
+        if state["pool"] is not None:
+            self._fill(state["pool"].to(device))
+
+    def _fill(self, images: Tensor) -> None:
+        if self._pool is None:
+            self._pool = images.new_zeros((self.capacity, *images.shape[1:]))
+        end = min(self._filled + images.shape[0], self.capacity)
+        self._pool[self._filled : end] = images[: end - self._filled]
+        self._filled = end
+
+    def _draw(self, population: int, count: int) -> Tensor:
+        """`count` different indices below `population`."""
+        return torch.randperm(population, generator=self._generator)[:count]

@@ -2,23 +2,133 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import pickle
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
+
+from pipeline.errors import InputError
+
+VGG16_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"
+VGG16_NAME = "vgg16-397923af.pth"
+VGG16_SHA256_PREFIX = "397923af"
+WITHOUT = "pass --perceptual-weight 0 to train without the perceptual loss"
+
+WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))
+"""Output channels of the convolutions of each stage, up to conv4_3; a max-pool stands between stages."""
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+NETWORK_TIMEOUT_S = 30.0
 
 
 class PerceptualFeatures(nn.Module):
-    """VGG16 up to conv4_3, frozen."""
+    """VGG16 (Simonyan and Zisserman 2015) up to relu4_3, frozen, with torchvision's parameter names.
+
+    Fixed reading: the features are relu1_2, relu2_2, relu3_3 and relu4_3, the last ReLU of each stage, which
+    Johnson et al. (2016) brought into use for this loss; nothing behind conv4_3 is kept.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        taps: list[int] = []
+        channels = 3
+        for stage in WIDTHS:
+            if layers:
+                layers.append(nn.MaxPool2d(2))
+            for width in stage:
+                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
+                channels = width
+            taps.append(len(layers) - 1)
+        self.features = nn.Sequential(*layers)
+        self.taps = frozenset(taps)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
+        self.requires_grad_(False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """relu1_2, relu2_2, relu3_3 and relu4_3 of images (B, 3, H, W) in [-1, 1]."""
-        raise NotImplementedError
+        """The four feature maps of images (B, 3, H, W) in [-1, 1], H and W at least 8.
+
+        Returns:
+            (B, 64, H, W), (B, 128, H/2, W/2), (B, 256, H/4, W/4), (B, 512, H/8, W/8).
+        """
+        x = ((image + 1) / 2 - self.mean) / self.std
+        found = []
+        for index, layer in enumerate(self.features):
+            x = layer(x)
+            if index in self.taps:
+                found.append(x)
+        return found
 
 
 def load_perceptual(weights: Path | None = None, download: bool = True) -> PerceptualFeatures:
     """VGG16 with torchvision's ImageNet weights.
 
+    Args:
+        weights: the file `vgg16-397923af.pth`; None looks in `$TORCH_HOME/hub/checkpoints`.
+        download: fetch the file into that folder if it is not there.
+
     Raises:
-        InputError: if the file is missing and cannot be downloaded, or is not the published one.
+        InputError: if the file is missing and cannot be fetched, or is not the published one.
     """
-    raise NotImplementedError
+    path = weights if weights is not None else _cached_weights(download)
+    if not path.is_file():
+        raise InputError(f"VGG16 weights not found: {path}; {WITHOUT}")
+    _check_hash(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network = PerceptualFeatures()
+        network.load_state_dict({name: state[name] for name in network.state_dict()})
+    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError) as error:
+        raise InputError(f"VGG16 weights cannot be read: {path}; {WITHOUT}") from error
+    return network.eval()
+
+
+def _cached_weights(download: bool) -> Path:
+    """The usual place of the weights, after fetching them if they are not there and `download` allows it."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "torch"
+    path = Path(os.environ.get("TORCH_HOME", cache)).expanduser() / "hub" / "checkpoints" / VGG16_NAME
+    if not path.is_file() and download:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with _network_timeout(NETWORK_TIMEOUT_S):
+                torch.hub.download_url_to_file(VGG16_URL, str(path), hash_prefix=VGG16_SHA256_PREFIX)
+        except (OSError, RuntimeError) as error:
+            raise InputError(
+                f"VGG16 weights are neither at {path} nor could they be downloaded ({error}); fetch {VGG16_URL} "
+                f"on another machine and pass --vgg-weights, or {WITHOUT}"
+            ) from error
+    return path
+
+
+@contextmanager
+def _network_timeout(seconds: float) -> Iterator[None]:
+    """Let connections opened inside fail after `seconds` of silence: behind some firewalls they never would."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _check_hash(path: Path) -> None:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    if not digest.hexdigest().startswith(VGG16_SHA256_PREFIX):
+        raise InputError(
+            f"VGG16 weights must have a sha256 that starts with {VGG16_SHA256_PREFIX}, got "
+            f"{digest.hexdigest()[:8]}: {path} is damaged or another file; delete it to download it again, "
+            f"or {WITHOUT}"
+        )
