@@ -6,9 +6,7 @@ rotation, no warping. A crop is cut from the decoder's planes at sub-pixel preci
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,7 +15,8 @@ from PIL import Image
 
 from pipeline import geometry
 from pipeline.geometry import Points
-from pipeline.video import Colour, Frame, Plane
+from pipeline.regions import Box, Region
+from pipeline.video import Colour, Plane
 
 CENTRES = {"nose": geometry.nose_tip, "eyes": geometry.eyes_midpoint}
 # The anchor's place in a crop of 224. With pixel centres at integers the middle of the square is 111.5, and by the
@@ -25,45 +24,8 @@ CENTRES = {"nose": geometry.nose_tip, "eyes": geometry.eyes_midpoint}
 ANCHOR = 111.75
 ROOM = 0.96  # of the half-width: the share within which nearly all landmarks of nearly all frames must lie
 REACH_PERCENTILE = 99.0
+SLACK = 1.25  # of a guessed crop box: how much larger than its own frame asks
 FILTER_SUPPORT = 1.0  # of the triangle filter, in pixels of the coarser grid
-
-
-class Box(NamedTuple):
-    """Source pixels [left, right) x [top, bottom); may reach outside the picture."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    def clipped(self, width: int, height: int) -> Box:
-        """The part inside a picture of that size; empty (right <= left) where they do not meet."""
-        return Box(max(self.left, 0), max(self.top, 0), min(self.right, width), min(self.bottom, height))
-
-    def contains(self, other: Box) -> bool:
-        """Whether `other` lies within this box."""
-        return (
-            self.left <= other.left
-            and self.top <= other.top
-            and self.right >= other.right
-            and self.bottom >= other.bottom
-        )
-
-
-@dataclass(frozen=True)
-class Region:
-    """A rectangle of a frame's planes, copied: all that is kept of a frame until its video's scale is known."""
-
-    box: Box  # even left and top, so that chroma begins with it
-    y: Plane
-    u: Plane
-    v: Plane
-    colour: Colour
-
-    @property
-    def nbytes(self) -> int:
-        """Memory held."""
-        return self.y.nbytes + self.u.nbytes + self.v.nbytes
 
 
 def crop_scale(landmarks: Points, centre: str, face_fraction: float, size: int) -> float:
@@ -94,10 +56,18 @@ def crop_transform(landmarks: Points, scale: float, centre: str, size: int) -> n
 def source_box(transform: npt.NDArray[np.float32], size: int) -> Box:
     """The source pixels that a crop is made of, the filter's support included; even, so that chroma aligns."""
     corners = _box_corners(transform, size)
-    margin = 2 * max(1.0, 1.0 / float(transform[0, 0])) * FILTER_SUPPORT + 2  # chroma has half the pixels: twice as wide
+    margin = (
+        2 * max(1.0, 1.0 / float(transform[0, 0])) * FILTER_SUPPORT + 2
+    )  # chroma has half the pixels: twice as wide
     left, top = (int(np.floor((low - margin) / 2)) * 2 for low in corners[:2])
     right, bottom = (int(np.ceil((high + margin) / 2)) * 2 for high in corners[2:])
     return Box(left, top, right, bottom)
+
+
+def likely_box(landmarks: Points, centre: str, face_fraction: float, size: int) -> Box:
+    """A guess at `source_box` from one frame alone, generous, for keeping pixels before the video's scale is known."""
+    scale = crop_scale(landmarks[None], centre, face_fraction, size) / SLACK
+    return source_box(crop_transform(landmarks, scale, centre, size), size)
 
 
 def padding_fraction(transform: npt.NDArray[np.float32], size: int, width: int, height: int) -> float:
@@ -105,22 +75,6 @@ def padding_fraction(transform: npt.NDArray[np.float32], size: int, width: int, 
     left, top, right, bottom = _box_corners(transform, size)
     inside = max(min(right, width) - max(left, 0), 0) * max(min(bottom, height) - max(top, 0), 0)
     return float(1 - inside / ((right - left) * (bottom - top)))
-
-
-def keep_region(frame: Frame, box: Box) -> Region:
-    """Copy the part of `box` that is inside the frame."""
-    height, width = frame.y.shape
-    inside = box.clipped(width, height)
-    rows, columns = slice(inside.top, inside.bottom), slice(inside.left, inside.right)
-    half_rows = slice(inside.top // 2, (inside.bottom + 1) // 2)
-    half_columns = slice(inside.left // 2, (inside.right + 1) // 2)
-    return Region(
-        inside,
-        frame.y[rows, columns].copy(),
-        frame.u[half_rows, half_columns].copy(),
-        frame.v[half_rows, half_columns].copy(),
-        frame.colour,
-    )
 
 
 def cut(region: Region, transform: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.uint8]:
@@ -182,7 +136,7 @@ def _resample(plane: Plane, box: tuple[float, float, float, float], size: int) -
 
 @lru_cache(maxsize=32)
 def yuv_to_rgb(colour: Colour) -> npt.NDArray[np.float64]:
-    """(3, 4) matrix from 8-bit YUV to 8-bit RGB, ITU-R BT.601, BT.709 or BT.2020; unknown is read as BT.601, as ffmpeg does."""
+    """(3, 4) matrix from 8-bit YUV to RGB: BT.601, BT.709 or BT.2020; unknown is read as BT.601, as ffmpeg does."""
     kr, kb = {"bt709": (0.2126, 0.0722), "bt2020nc": (0.2627, 0.0593), "bt2020c": (0.2627, 0.0593)}.get(
         colour.matrix, (0.299, 0.114)
     )

@@ -1,7 +1,7 @@
 """Decoding video: every frame once, in presentation order, as planar YUV with its number and timestamp (ffmpeg).
 
-ffmpeg writes raw 4:2:0 frames to a pipe, and its `showinfo` filter tells the size, colour and timestamp of each, so that
-no separate probe is needed and what is known of a frame is what the decoder said of that very frame.
+ffmpeg writes raw 4:2:0 frames to a pipe, and its `showinfo` filter tells the size, colour and timestamp of each: no
+separate probe is needed, and what is known of a frame is what the decoder said of that very frame.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class VideoReader:
             luma = info.width * info.height
             if len(buffer) != luma + 2 * chroma:
                 buffer = np.empty(luma + 2 * chroma, np.uint8)
-            if not self._fill(pictures, poll, memoryview(buffer)):
+            if not self._fill(pictures, poll, buffer.data):
                 break
             half = ((info.height + 1) // 2, (info.width + 1) // 2)
             yield Frame(

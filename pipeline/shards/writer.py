@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +11,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.files import atomic_write
 from pipeline.shards.reader import read_entries
 from pipeline.shards.schema import (
     IMAGES,
@@ -35,23 +34,6 @@ class FrameRow(NamedTuple):
     frame_index: int
     pts_seconds: float
     crop_transform: npt.NDArray[np.float32]
-
-
-@contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a temporary name beside `path`; flushes and renames on success, deletes on failure.
-
-    A file at its final path is therefore complete, whenever the process is killed.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_shard(

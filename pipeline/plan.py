@@ -1,0 +1,130 @@
+"""The plan of a build: the frozen list of videos, cut into chunks, each of which becomes one shard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any
+
+from pipeline.corpora import Source
+from pipeline.errors import BuildError
+from pipeline.files import atomic_write
+from pipeline.settings import Settings, digest_of
+
+MAX_CHUNK = 64
+MIN_CHUNKS = 8  # a small corpus is cut finer, so that every worker has something to do
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Videos of one split, prepared by one task and kept in one shard."""
+
+    name: str  # differs whenever the videos or the settings differ
+    split: str
+    videos: tuple[Source, ...]
+
+    @property
+    def shard(self) -> str:
+        """The shard's path below the dataset."""
+        return f"shards/{self.split}/{self.name}.h5"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a build's result depends on, beside the pixels."""
+
+    corpus: str  # timit, faceforensics or folder
+    settings: Settings
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def digest(self) -> str:
+        """Twelve digits that name the build."""
+        return digest_of([self.corpus, [chunk.name for chunk in self.chunks]])
+
+    @property
+    def videos(self) -> list[Source]:
+        """All videos, sorted by id."""
+        return sorted((video for chunk in self.chunks for video in chunk.videos), key=lambda video: video.id)
+
+
+def make_plan(corpus: str, sources: Sequence[Source], settings: Settings) -> Plan:
+    """Cut a corpus into chunks: of one split, whole speakers together where they fit, at most `MAX_CHUNK` videos.
+
+    The borders depend on the list and the settings only.
+    """
+    limit = min(MAX_CHUNK, max(1, -(-len(sources) // MIN_CHUNKS)))
+    chunks = []
+    for split in sorted({source.split for source in sources}):
+        ours = sorted((s for s in sources if s.split == split), key=lambda s: (s.speaker, s.id))
+        for number, videos in enumerate(_pack(ours, limit)):
+            digest = digest_of([settings.digest, [[v.id, v.speaker, v.split] for v in videos]])
+            chunks.append(Chunk(f"{split}-{number:04d}-{digest}", split, tuple(videos)))
+    return Plan(corpus, settings, tuple(chunks))
+
+
+def _pack(sources: Sequence[Source], limit: int) -> list[list[Source]]:
+    """Speakers of more than `limit` videos are cut into equal parts; smaller ones are packed together in order."""
+    packs: list[list[Source]] = []
+    open_pack = False
+    for _, group in groupby(sources, key=lambda source: source.speaker):
+        videos = list(group)
+        if len(videos) > limit:
+            count = -(-len(videos) // limit)
+            borders = [round(part * len(videos) / count) for part in range(count + 1)]
+            packs += [videos[a:b] for a, b in pairwise(borders)]
+            open_pack = False
+        elif open_pack and len(packs[-1]) + len(videos) <= limit:
+            packs[-1] += videos
+        else:
+            packs.append(videos)
+            open_pack = True
+    return packs
+
+
+def save_sources(path: Path, sources: Sequence[Source]) -> None:
+    """Freeze an inventory."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps([asdict(s) for s in sources], indent=0), encoding="utf-8")
+
+
+def load_sources(path: Path) -> list[Source]:
+    """A frozen inventory.
+
+    Raises:
+        BuildError: the file is damaged.
+    """
+    return [Source(**values) for values in _load(path)]
+
+
+def save_plan(path: Path, plan: Plan) -> None:
+    """Write a plan for the tasks of a build, on whichever host, to read."""
+    values = {"corpus": plan.corpus, "settings": plan.settings.to_dict(), "chunks": [asdict(c) for c in plan.chunks]}
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(values), encoding="utf-8")
+
+
+def load_plan(path: Path) -> Plan:
+    """The inverse of `save_plan`.
+
+    Raises:
+        BuildError: the file is missing or damaged.
+    """
+    values = _load(path)
+    chunks = tuple(
+        Chunk(chunk["name"], chunk["split"], tuple(Source(**video) for video in chunk["videos"]))
+        for chunk in values["chunks"]
+    )
+    return Plan(values["corpus"], Settings.from_dict(values["settings"]), chunks)
+
+
+def _load(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BuildError(
+            f"{path}: cannot be read ({error}); delete it and build again, finished work is kept"
+        ) from error

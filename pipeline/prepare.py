@@ -1,0 +1,239 @@
+"""Preparing one video: track, crop, bank, K, and a file with the result; the unit of work that a kill can lose."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import crops, geometry
+from pipeline.bank import choose_bank
+from pipeline.corpora import Source
+from pipeline.errors import VideoError
+from pipeline.files import atomic_write, sha256_of
+from pipeline.landmark_model import landmark_model_path
+from pipeline.regions import Box, Region, RegionStore, keep_region
+from pipeline.settings import Settings, digest_of
+from pipeline.shards import FRAME_SIZE, FrameRow, VideoEntry, write_shard
+from pipeline.track import Track, follow, load_track, save_track
+from pipeline.video import Frame, read_frames
+from pipeline.weights import k_codes, k_table
+
+DROP_REASONS = ("no_face", "too_small", "out_of_frame")
+REGION_BUDGET = 256 << 20  # bytes of picture kept while a video is tracked; what is beyond is decoded a second time
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """What became of one source video: a row of the manifest."""
+
+    id: str
+    speaker: str
+    split: str
+    status: str = "ok"
+    error: str = ""
+    warning: str = ""
+    sha256: str = ""
+    fps: float = 0.0
+    width: int = 0
+    height: int = 0
+    frames_seen: int = 0
+    frames_kept: int = 0
+    drops: dict[str, int] = field(default_factory=dict)
+    frames_other_faces: int = 0
+    face_width_px: float = 0.0
+    scale: float = 0.0
+    padding: float = 0.0
+
+
+class Places(NamedTuple):
+    """Where one video's work is kept."""
+
+    shard: Path  # a shard of this video alone
+    result: Path  # its VideoResult; written last, so that its presence says that the video is done
+    track: Path  # landmarks, kept for builds with other crops
+
+
+class Cut(NamedTuple):
+    """One kept frame: its place in the track and its crop."""
+
+    frame: int  # index into the track's arrays
+    transform: npt.NDArray[np.float32]
+
+
+def places(work: Path, source: Source, settings: Settings) -> Places:
+    """The work files of a video; other settings have other files."""
+    video = digest_of(source.id)
+    done = work / "videos" / settings.digest
+    return Places(
+        done / f"{video}.h5", done / f"{video}.json", work / "tracks" / settings.track_digest / f"{video}.npz"
+    )
+
+
+def prepare_video(
+    root: Path, source: Source, settings: Settings, work: Path, model: Path | None
+) -> VideoResult:
+    """Prepare one video unless that is done already; its faults become the result, never an exception.
+
+    Args:
+        root: the corpus root; `source.id` lies below it.
+        work: the folder for `places`.
+        model: dlib's 68-point landmark model; None finds the installed one.
+
+    Raises:
+        FlnetError, OSError: what is no fault of the video, such as a full disk.
+    """
+    put = places(work, source, settings)
+    if put.result.is_file():
+        return load_result(put.result)
+    blank = VideoResult(source.id, source.speaker, source.split)
+    try:
+        result = _prepare(root / source.id, blank, settings, put, model)
+    except VideoError as error:
+        result = replace(blank, status="failed", error=f"{error.reason}: {error}")
+    with atomic_write(put.result) as temporary:
+        temporary.write_text(json.dumps(asdict(result)), encoding="utf-8")
+    return result
+
+
+def load_result(path: Path) -> VideoResult:
+    """A result that `prepare_video` wrote."""
+    return VideoResult(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def _prepare(path: Path, blank: VideoResult, settings: Settings, put: Places, model: Path | None) -> VideoResult:
+    try:
+        sha256 = sha256_of(path)
+    except OSError as error:
+        raise VideoError("vanished", f"{path}: cannot be read ({error.strerror})") from error
+    track, store = load_track(put.track, sha256), RegionStore(0)
+    if track is None:
+        track, store = _track(path, settings, model)
+        save_track(put.track, track, sha256)
+    result = replace(
+        blank,
+        sha256=sha256,
+        fps=track.fps,
+        width=track.width,
+        height=track.height,
+        frames_seen=len(track),
+        warning="; ".join(track.warnings),
+    )
+    cuts, drops, scale = plan_cuts(track, settings)
+    result = replace(result, drops=drops, frames_kept=len(cuts), scale=scale)
+    if len(cuts) < settings.bank_size:
+        return replace(result, status="failed", error=_too_few(path, track, drops, settings))
+    kept = [cut.frame for cut in cuts]
+    entry, rows = _rows(path, track, cuts, store, settings)
+    entry = replace(entry, id=blank.id, speaker=blank.speaker, source_sha256=sha256)
+    levels = k_table(settings.k_gamma, settings.k_floor).levels
+    write_shard(put.shard, entry, rows, levels, settings.storage)
+    paddings = [crops.padding_fraction(cut.transform, FRAME_SIZE, track.width, track.height) for cut in cuts]
+    return replace(
+        result,
+        frames_other_faces=int((track.faces[kept] > 1).sum()),
+        face_width_px=round(float(np.median(geometry.face_width(track.landmarks[kept]))), 2),
+        padding=round(float(np.mean(paddings)), 4),
+    )
+
+
+def _track(path: Path, settings: Settings, model: Path | None) -> tuple[Track, RegionStore]:
+    """Follow the face, keeping of each frame the pixels that its crop is likely to need."""
+    store = RegionStore(REGION_BUDGET)
+
+    def keep(place: int, frame: Frame, landmarks: geometry.Points) -> None:
+        store.keep(place, frame, crops.likely_box(landmarks, settings.centre, settings.face_fraction, FRAME_SIZE))
+
+    return follow(path, settings.track, _model(model), keep), store
+
+
+@lru_cache(maxsize=1)
+def _model(model: Path | None) -> Path:
+    return landmark_model_path(model)
+
+
+def plan_cuts(track: Track, settings: Settings) -> tuple[list[Cut], dict[str, int], float]:
+    """Which frames are kept, where each crop lies, and how many were dropped for which reason.
+
+    Returns:
+        The cuts in order of time, drops by reason, and the video's scale (0 where no frame was left to measure).
+    """
+    drops = Counter(dict.fromkeys(DROP_REASONS, 0))
+    seen = np.isfinite(track.landmarks[:, 0, 0])
+    drops["no_face"] = int((~seen).sum())
+    wide = np.zeros(len(track), bool)
+    wide[seen] = geometry.face_width(track.landmarks[seen]) >= settings.min_face_px
+    drops["too_small"] = int((seen & ~wide).sum())
+    if not wide.any():
+        return [], dict(drops), 0.0
+    scale = crops.crop_scale(track.landmarks[wide], settings.centre, settings.face_fraction, FRAME_SIZE)
+    cuts = []
+    for place in np.flatnonzero(wide):
+        transform = crops.crop_transform(track.landmarks[place], scale, settings.centre, FRAME_SIZE)
+        if crops.padding_fraction(transform, FRAME_SIZE, track.width, track.height) > settings.max_padding:
+            drops["out_of_frame"] += 1
+        else:
+            cuts.append(Cut(int(place), transform))
+    return cuts, dict(drops), scale
+
+
+def _too_few(path: Path, track: Track, drops: dict[str, int], settings: Settings) -> str:
+    worst = max(drops, key=lambda reason: drops[reason])
+    reason = worst if drops[worst] else "too_short"
+    counts = ", ".join(f"{count} {name}" for name, count in drops.items() if count) or "none dropped"
+    return f"{reason}: {path}: of {len(track)} frames fewer than the bank's {settings.bank_size} are left ({counts})"
+
+
+def _rows(
+    path: Path, track: Track, cuts: Sequence[Cut], store: RegionStore, settings: Settings
+) -> tuple[VideoEntry, Iterator[FrameRow]]:
+    """The shard's entry (without names) and rows; pixels are made as the rows are drawn."""
+    landmarks = [geometry.apply_affine(cut.transform, track.landmarks[cut.frame]).astype(np.float32) for cut in cuts]
+    openness = geometry.mouth_openness(np.stack(landmarks))
+    bank = tuple(int(row) for row in choose_bank(openness, settings.bank_size))
+    entry = VideoEntry("", "", "", track.fps, 0, len(cuts), bank)
+
+    def rows() -> Iterator[FrameRow]:
+        for row, (cut, pixels) in enumerate(zip(cuts, _pixels(path, track, cuts, store), strict=True)):
+            yield FrameRow(
+                frames=pixels,
+                landmarks=landmarks[row],
+                k_codes=k_codes(landmarks[row], FRAME_SIZE, settings.k_gamma, settings.k_floor),
+                mouth_openness=float(openness[row]),
+                frame_index=int(track.frame_index[cut.frame]),
+                pts_seconds=float(track.pts_seconds[cut.frame]),
+                crop_transform=cut.transform,
+            )
+
+    return entry, rows()
+
+
+def _pixels(path: Path, track: Track, cuts: Sequence[Cut], store: RegionStore) -> Iterator[npt.NDArray[np.uint8]]:
+    """The crops, from the regions kept while tracking; from a second decoding where those do not reach."""
+    cv2.setNumThreads(1)
+    boxes = {cut.frame: crops.source_box(cut.transform, FRAME_SIZE).clipped(track.width, track.height) for cut in cuts}
+    missing = {place: box for place, box in boxes.items() if not store.covers(place, box)}
+    again = _decode_again(path, missing)
+    for cut in cuts:
+        region = next(again) if cut.frame in missing else store.take(cut.frame)
+        yield crops.cut(region, cut.transform, FRAME_SIZE)
+
+
+def _decode_again(path: Path, boxes: Mapping[int, Box]) -> Iterator[Region]:
+    """The regions of some frames, in order."""
+    found = 0
+    for place, frame in enumerate(read_frames(path)):
+        if place in boxes:
+            found += 1
+            yield keep_region(frame, boxes[place])
+            if found == len(boxes):
+                return
+    raise VideoError("unreadable", f"{path}: a second decoding gave fewer frames than the first; did the file change?")

@@ -1,0 +1,81 @@
+"""Regions: the part of each frame that is kept in memory from tracking to cropping, within a budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipeline.video import Colour, Frame, Plane
+
+
+class Box(NamedTuple):
+    """Source pixels [left, right) x [top, bottom); may reach outside the picture."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def clipped(self, width: int, height: int) -> Box:
+        """The part inside a picture of that size; empty (right <= left) where they do not meet."""
+        return Box(max(self.left, 0), max(self.top, 0), min(self.right, width), min(self.bottom, height))
+
+    def contains(self, other: Box) -> bool:
+        """Whether `other` lies within this box."""
+        return (
+            self.left <= other.left
+            and self.top <= other.top
+            and self.right >= other.right
+            and self.bottom >= other.bottom
+        )
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of a frame's planes, copied: all that is kept of a frame until its video's scale is known."""
+
+    box: Box  # even left and top, so that chroma begins with it
+    y: Plane
+    u: Plane
+    v: Plane
+    colour: Colour
+
+
+def keep_region(frame: Frame, box: Box) -> Region:
+    """Copy the part of `box` that is inside the frame."""
+    height, width = frame.y.shape
+    inside = box.clipped(width, height)
+    rows, columns = slice(inside.top, inside.bottom), slice(inside.left, inside.right)
+    half_rows = slice(inside.top // 2, (inside.bottom + 1) // 2)
+    half_columns = slice(inside.left // 2, (inside.right + 1) // 2)
+    return Region(
+        inside,
+        frame.y[rows, columns].copy(),
+        frame.u[half_rows, half_columns].copy(),
+        frame.v[half_rows, half_columns].copy(),
+        frame.colour,
+    )
+
+
+class RegionStore:
+    """Regions by frame, as many as fit in `budget` bytes; what did not fit must be decoded again."""
+
+    def __init__(self, budget: int) -> None:
+        self._left = budget
+        self._regions: dict[int, Region] = {}
+
+    def keep(self, place: int, frame: Frame, box: Box) -> None:
+        """Copy `box` of the frame while the budget lasts."""
+        if self._left > 0:
+            region = keep_region(frame, box)
+            self._regions[place] = region
+            self._left -= region.y.nbytes + region.u.nbytes + region.v.nbytes
+
+    def covers(self, place: int, box: Box) -> bool:
+        """Whether the frame's region was kept and holds `box`, which must be clipped to the picture."""
+        region = self._regions.get(place)
+        return region is not None and region.box.contains(box)
+
+    def take(self, place: int) -> Region:
+        """Hand out a region and forget it."""
+        return self._regions.pop(place)

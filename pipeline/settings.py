@@ -1,0 +1,75 @@
+"""The settings that change a dataset's bytes, and their digests, by which finished work is found again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.face_search import SearchSettings
+from pipeline.tracking import TrackSettings
+
+CENTRE_NAMES = ("nose", "eyes")
+STORAGE_NAMES = ("raw", "lz4", "zstd", "gzip")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How videos are prepared. Every default is the paper's, or where it is silent DESIGN.md's."""
+
+    centre: str = "nose"  # of the crop: "nose" tip (TCD-TIMIT), "eyes" midpoint (FaceForensics)
+    face_fraction: float = 0.6  # of the crop's width that the face takes
+    min_face_px: float = 40.0  # narrower faces are dropped as too_small (jaw width in source pixels)
+    max_padding: float = 0.25  # share of a crop outside the picture above which it is dropped as out_of_frame
+    bank_size: int = 5  # N
+    k_gamma: float = 0.95  # γ of Eq. 13
+    k_floor: float = 0.3
+    storage: str = "zstd"  # compression of frames
+    track: TrackSettings = field(default_factory=TrackSettings)
+
+    def __post_init__(self) -> None:
+        _one_of("crop-centre", self.centre, CENTRE_NAMES)
+        _one_of("storage", self.storage, STORAGE_NAMES)
+        _within("face-fraction", self.face_fraction, 0.1, 1.0)
+        _within("max-padding", self.max_padding, 0.0, 1.0)
+        _within("min-face-px", self.min_face_px, 1.0, 10000.0)
+        _within("bank-size", self.bank_size, 1, 1000)
+
+    @property
+    def digest(self) -> str:
+        """Of everything that changes a shard."""
+        return digest_of(asdict(self))
+
+    @property
+    def track_digest(self) -> str:
+        """Of what changes landmarks: a new crop does not track again."""
+        return digest_of(asdict(self.track))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Settings:
+        """The inverse of `to_dict`."""
+        track = {**values["track"], "search": SearchSettings(**values["track"]["search"])}
+        return Settings(**{**values, "track": TrackSettings(**track)})
+
+
+def digest_of(value: Any) -> str:
+    """Twelve hexadecimal digits that stand for a value of plain JSON types."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InputError(f"--{name} must be one of {', '.join(allowed)}, got '{value}'")
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise InputError(f"--{name} must be in [{low:g}, {high:g}], got {value:g}")
