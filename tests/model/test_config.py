@@ -1,0 +1,75 @@
+"""Settings: the paper's defaults, scaling, round trips through JSON, and errors that name the setting."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from model.config import LossWeights, ModelConfig, TrainConfig, from_dict, to_dict
+from pipeline.errors import InputError
+
+
+def test_defaults_are_the_papers() -> None:
+    config = TrainConfig(steps=1)
+    assert (config.batch_size, config.frames_per_video, config.discriminator_steps) == (16, 4, 5)
+    assert (config.learning_rate, config.betas) == (1e-4, (0.5, 0.999))
+    assert tuple(to_dict(config.weights).values()) == (1.0, 1e-5, 250.0, 1.0, 1.0)
+    assert (config.model.image_size, config.model.base_channels, config.model.bank_size) == (224, 64, 5)
+
+
+@pytest.mark.parametrize(("size", "margin"), [(224, 40.0), (112, 20.0), (448, 80.0)])
+def test_the_margin_scales_with_the_image(size: int, margin: float) -> None:
+    assert ModelConfig(image_size=size).margin_px == margin
+
+
+def test_settings_survive_json() -> None:
+    config = TrainConfig(
+        steps=7, betas=(0.1, 0.2), model=ModelConfig(64, 8, 3, "warp"), weights=LossWeights(perceptual=0)
+    )
+    assert from_dict(TrainConfig, json.loads(json.dumps(to_dict(config)))) == config
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stepz": 3}, "run.json: unknown setting stepz"),
+        ({"model": {"size": 3}}, "run.json: model: unknown setting size"),
+        ({"model": 3}, "run.json: model must be a mapping of settings, got 3"),
+        ({"batch_size": "many"}, "run.json: batch_size must be a whole number, got 'many'"),
+        ({"batch_size": True}, "run.json: batch_size must be a whole number, got True"),
+        ({"compile": 1}, "run.json: compile must be true or false, got 1"),
+        ({"betas": [0.5]}, "run.json: betas must be two numbers, got [0.5]"),
+        ({"learning_rate": None}, "run.json: learning_rate must be a number, got None"),
+        ({"precision": "fp8"}, "precision must be one of ('auto', 'fp32', 'bf16'), got fp8"),
+    ],
+)
+def test_a_bad_setting_is_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        from_dict(TrainConfig, {"steps": 1, **change}, origin="run.json")
+    assert str(caught.value).startswith(message)
+
+
+def test_a_missing_setting_is_named() -> None:
+    with pytest.raises(InputError, match=r"run\.json: setting steps is missing"):
+        from_dict(TrainConfig, {}, origin="run.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"image_size": 100}, {"image_size": 16}, {"bank_size": 2}, {"streams": "all"}, {"warp_margin_px": 0.0}],
+)
+def test_a_network_that_cannot_be_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"{next(iter(change))} must be"):
+        ModelConfig(**change)
+
+
+def test_a_batch_holds_whole_videos() -> None:
+    with pytest.raises(InputError, match="batch_size must be a multiple of frames_per_video = 4, got 6"):
+        TrainConfig(steps=1, batch_size=6)
+
+
+def test_a_negative_weight_is_refused() -> None:
+    with pytest.raises(InputError, match="tv must be 0 or more, got -1"):
+        LossWeights(tv=-1)
