@@ -116,6 +116,11 @@ def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
     return [spectral_norm(conv), nn.GroupNorm(channels, channels), nn.ReLU(inplace=True)]
 
 
+def _head(base_channels: int, outputs: int) -> nn.Module:
+    """One of E_wm, E_ww, E_a, E_V: a convolution with spectral norm."""
+    return spectral_norm(nn.Conv2d(base_channels, outputs, HEAD_KERNEL, padding=HEAD_KERNEL // 2))
+
+
 class Generator(nn.Module):
     """Eqs. 3-7: bank images and their offset fields in, the target image out.
 
@@ -133,9 +138,7 @@ class Generator(nn.Module):
             "warp": warp_heads,
             "appearance": {"appearance": 3},
         }[config.streams]
-        self.heads = nn.ModuleDict(
-            {k: spectral_norm(nn.Conv2d(config.base_channels, n, HEAD_KERNEL)) for k, n in channels.items()}
-        )
+        self.heads = nn.ModuleDict({name: _head(config.base_channels, outputs) for name, outputs in channels.items()})
 
     def forward(self, bank: Tensor, field: Tensor, warp_margin_px: float | None = None) -> GeneratorOutput:
         """Make the target images.

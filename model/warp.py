@@ -22,9 +22,8 @@ def warp_bilinear(image: Tensor, flow_px: Tensor) -> Tensor:
         (B, C, H, W) float32.
     """
     height, width = image.shape[-2:]
-    with torch.autocast(image.device.type, enabled=False):
-        flow = flow_px.float()
-        column = torch.arange(width, device=image.device, dtype=torch.float32) + flow[:, 0]
-        row = torch.arange(height, device=image.device, dtype=torch.float32)[:, None] + flow[:, 1]
-        grid = torch.stack((column * (2 / (width - 1)) - 1, row * (2 / (height - 1)) - 1), dim=-1)
-        return F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="border", align_corners=True)
+    flow = flow_px.float()
+    column = torch.arange(width, device=image.device, dtype=torch.float32) + flow[:, 0]
+    row = torch.arange(height, device=image.device, dtype=torch.float32)[:, None] + flow[:, 1]
+    grid = torch.stack((column * (2 / (width - 1)) - 1, row * (2 / (height - 1)) - 1), dim=-1)
+    return F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="border", align_corners=True)
