@@ -23,7 +23,7 @@ class Settings:
     centre: str = "nose"  # of the crop: "nose" tip (TCD-TIMIT), "eyes" midpoint (FaceForensics)
     face_fraction: float = 0.6  # of the crop's width that the face takes
     min_face_px: float = 40.0  # narrower faces are dropped as too_small (jaw width in source pixels)
-    max_padding: float = 0.25  # share of a crop outside the picture above which it is dropped as out_of_frame
+    max_padding: float = 0.6  # share of a crop outside the picture above which it is dropped as out_of_frame
     bank_size: int = 5  # N
     k_gamma: float = 0.95  # γ of Eq. 13
     k_floor: float = 0.3

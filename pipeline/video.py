@@ -184,6 +184,8 @@ class VideoReader:
         return VideoError("timeout", f"{self.path}: ffmpeg gave nothing for {self._stall:.0f} s and was stopped")
 
     def _reason(self) -> str:
+        if any("matches no streams" in line for line in self.errors):
+            return "it has no video stream"
         lines = self.errors or [line for line in self._tail if line.strip()] or ["ffmpeg said nothing"]
         return re.sub(r"^\[[^]]*\] ", "", lines[0])
 

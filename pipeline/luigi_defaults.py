@@ -1,0 +1,62 @@
+"""Luigi as a user of the builds expects it: exit codes that tell the truth, no server needed, errors on one line.
+
+What luigi.cfg or the command line says goes before what is set here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import luigi.configuration
+
+from pipeline.cli import one_line
+from pipeline.errors import FlnetError
+
+# A failed Luigi run exits 0 unless these are set.
+EXIT_CODES = {
+    "already_running": "10",
+    "missing_data": "20",
+    "not_run": "25",
+    "task_failed": "30",
+    "scheduling_error": "35",
+    "unhandled_exception": "40",
+}
+
+
+def apply() -> None:
+    """Set the defaults; called when `pipeline` is imported."""
+    for name, code in EXIT_CODES.items():
+        _default("retcode", name, code)
+    _default("core", "workers", str(os.cpu_count() or 1))
+    _default("core", "log_level", "WARNING")
+    if not _names_scheduler():
+        _default("core", "local_scheduler", "true")
+    logger = logging.getLogger("luigi-interface")
+    if not any(isinstance(existing, _OneLine) for existing in logger.filters):
+        logger.addFilter(_OneLine())
+
+
+def _names_scheduler() -> bool:
+    config = luigi.configuration.get_config()
+    flags = ("--scheduler-host", "--scheduler-url", "--core-scheduler-host", "--core-scheduler-url")
+    return any(word.startswith(flags) for word in sys.argv) or any(
+        config.has_option("core", name) for name in ("scheduler_host", "scheduler_url")
+    )
+
+
+def _default(section: str, name: str, value: str) -> None:
+    config = luigi.configuration.get_config()
+    if not (config.has_option(section, name) or config.has_option(section, name.replace("_", "-"))):
+        config.set(section, name, value)
+
+
+class _OneLine(logging.Filter):
+    """Errors that the user can mend lose their traceback (kept with --log-level DEBUG)."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, (FlnetError, OSError)) and not logging.getLogger(record.name).isEnabledFor(logging.DEBUG):
+            record.msg, record.args, record.exc_info = one_line(error), (), None
+        return True
