@@ -143,6 +143,9 @@ class Generator(nn.Module):
     def forward(self, bank: Tensor, field: Tensor, warp_margin_px: float | None = None) -> GeneratorOutput:
         """Make the target images.
 
+        M_w is a softmax over the bank of E_wm(I_f) and W_w a tanh of E_ww(I_f), for Eq. 4; I_a = tanh E_a(I_f)
+        (Eq. 5); V = sigmoid E_V(I_f) (Eq. 6).
+
         Args:
             bank: I_s (B, N, 3, H, W) in [-1, 1].
             field: ΔF_s (B, N, 2, H, W) in units of M.
@@ -159,9 +162,9 @@ class Generator(nn.Module):
         else:
             selection_masks = bank.new_full((batch, size, 1, height, width), 1 / size)
             warp_fields, warped = torch.zeros_like(field), zeros
-        appearance = heads["appearance"].tanh() if "appearance" in heads else zeros  # Eq. 5
+        appearance = heads["appearance"].tanh() if "appearance" in heads else zeros
         fixed_mask = bank.new_full((batch, 1, height, width), 1.0 if "warp" in heads else 0.0)
-        merge_mask = heads["merge"].sigmoid() if "merge" in heads else fixed_mask  # Eq. 6
+        merge_mask = heads["merge"].sigmoid() if "merge" in heads else fixed_mask
         output = merge(warped, appearance, merge_mask)
         return GeneratorOutput(output, warped, appearance, merge_mask, selection_masks, warp_fields)
 

@@ -181,6 +181,12 @@ def test_bf16_autocast_stays_near_float32() -> None:
         assert (getattr(rough, name) - getattr(exact, name)).abs().mean() < 0.01, name
 
 
+def test_the_whole_forward_pass_is_one_graph_for_the_compiler() -> None:
+    generator, (bank, field) = make(), inputs(SMALL)
+    compiled = torch.compile(generator, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(bank, field).output, generator(bank, field).output)
+
+
 def test_channels_last_changes_nothing_but_the_layout() -> None:
     generator, (bank, field) = make(), inputs(SMALL)
     usual = generator(bank, field)
