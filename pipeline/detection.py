@@ -1,0 +1,215 @@
+"""dlib on parts of pictures: the detector with the boxes it gives on the whole one, and the landmark predictor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Luma = npt.NDArray[np.uint8]
+
+BOX_PX = 72  # side of the box that dlib reports for its smallest window (80 px with its surroundings)
+PYRAMID_STEP = 1.2  # dlib's pyramid: every level is 5/6 of the one before
+CELL_PX = 8  # side of a cell of the detector's histograms of gradients
+
+
+@dataclass(frozen=True)
+class Face:
+    """A square face box in source pixels (pixel centres at integers) and the detector's score.
+
+    Attributes:
+        left, top: first column and row.
+        size: last column less first column, as dlib reports boxes.
+        score: dlib's confidence; its own threshold is 0, sure faces are above 1.
+    """
+
+    left: float
+    top: float
+    size: float
+    score: float
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Middle of the box, (x, y)."""
+        return self.left + self.size / 2, self.top + self.size / 2
+
+    def overlap(self, other: Face) -> float:
+        """Intersection over union with another box, 0 to 1."""
+        width = min(self.left + self.size, other.left + other.size) - max(self.left, other.left)
+        height = min(self.top + self.size, other.top + other.size) - max(self.top, other.top)
+        if width <= 0 or height <= 0:
+            return 0.0
+        shared = width * height
+        return shared / (self.size**2 + other.size**2 - shared)
+
+
+def merit(face: Face) -> float:
+    """How much a face is the picture's main one: its size, less where the detector is unsure of it."""
+    return face.size * (0.25 + min(max(face.score, 0.0), 1.0))
+
+
+def main_face(faces: list[Face]) -> Face:
+    """The face with the most merit; the earlier (higher score, in dlib's order) of equals."""
+    return max(faces, key=merit)
+
+
+def reduction_for(size: float) -> float:
+    """The reduction at which a face of this size is just above dlib's smallest one.
+
+    Reductions are whole levels of the pyramid that dlib itself would build on the picture (doubled for faces too
+    small for it), so that boxes found on the reduced picture are those found on the whole one: dlib's box sizes are
+    1.2 apart, and its landmarks depend on them.
+    """
+    grid = 1.0 if size >= BOX_PX * PYRAMID_STEP**0.25 else 0.5
+    level = math.floor(math.log(size / (BOX_PX * grid), PYRAMID_STEP) - 0.25)
+    return float(grid * PYRAMID_STEP ** max(level, 0))
+
+
+def search_reductions(height: int, width: int, first_pixels: float) -> Iterator[float]:
+    """Reductions of a first search, from a picture of about `first_pixels` to the whole one, about halving."""
+    level = max(0, math.ceil(math.log(math.sqrt(height * width / first_pixels), PYRAMID_STEP)))
+    while level > 0:
+        yield PYRAMID_STEP**level
+        level -= 4
+    yield 1.0
+
+
+class FaceDetector:
+    """dlib's frontal detector (histograms of gradients, five views) behind boxes in source pixels."""
+
+    def __init__(self) -> None:
+        import dlib
+
+        self._detector: Any = dlib.get_frontal_face_detector()
+
+    def search(self, luma: Luma, reduction: float = 1.0, threshold: float = 0.0, upsample: int = 0) -> list[Face]:
+        """All faces of a picture that dlib finds after a reduction, best score first.
+
+        Args:
+            luma: (H, W).
+            reduction: at least 1; faces are found from `72 * reduction` pixels on.
+            threshold: lowest score.
+            upsample: 1 doubles the (reduced) picture, as dlib's own setting of this name.
+        """
+        height, width = luma.shape
+        picture = _resized(luma, max(1, round(width / reduction)), max(1, round(height / reduction)))
+        return self._run(picture, 0.0, 0.0, reduction, threshold, upsample)
+
+    def around(
+        self, luma: Luma, near: Face, reach: float, threshold: float = 0.0, off_step: bool = False
+    ) -> list[Face]:
+        """Faces of about `near`'s size (0.85 times and more) in its neighbourhood, best score first.
+
+        Args:
+            luma: (H, W).
+            near: where to look.
+            reach: half the side of the square looked at, in units of the face size.
+            threshold: lowest score.
+            off_step: look half a pyramid step beside the usual sizes: an independent second opinion.
+        """
+        reduction = reduction_for(near.size) * (math.sqrt(PYRAMID_STEP) if off_step else 1.0)
+        cell = CELL_PX * reduction
+        (x, y), half = near.centre, reach * near.size
+        left, top = (max(0, round(math.floor((v - half) / cell) * cell)) for v in (x, y))
+        height, width = luma.shape
+        right, bottom = min(width, math.ceil(x + half)), min(height, math.ceil(y + half))
+        columns, rows = int((right - left) / reduction), int((bottom - top) / reduction)
+        if min(columns, rows) < BOX_PX // 2:
+            return []
+        part = luma[top : top + round(rows * reduction), left : left + round(columns * reduction)]
+        return self._run(_resized(part, columns, rows), left, top, reduction, threshold, 0)
+
+    def confirms(self, luma: Luma, face: Face) -> bool:
+        """A second look at a doubtful face: chance finds do not survive another size of the picture."""
+        return any(face.overlap(again) > 0.4 for again in self.around(luma, face, 0.9, off_step=True))
+
+    def _run(
+        self, picture: Luma, left: float, top: float, reduction: float, threshold: float, upsample: int
+    ) -> list[Face]:
+        boxes, scores, _ = self._detector.run(picture, upsample, threshold)
+        shift = 0.5 * reduction - 0.5
+        return [
+            Face(
+                left + box.left() * reduction + shift,
+                top + box.top() * reduction + shift,
+                (box.right() - box.left()) * reduction,
+                score,
+            )
+            for box, score in zip(boxes, scores, strict=True)
+        ]
+
+
+class LandmarkPredictor:
+    """dlib's 68-point predictor on the surroundings of a box.
+
+    Args:
+        model: the verified model file.
+        studio_range: luma is 16 to 235 as in most video files; it is then stretched to 0 to 255, the range of the
+            pictures that the model was trained on. Not doing so moves landmarks by as much as dlib's own noise.
+        halve_from: boxes of this many pixels and more are predicted at half resolution, which is as good for a face
+            that a crop of 224 pixels will reduce at least that much, and cheaper.
+    """
+
+    MARGIN = 0.3  # how far around the box the predictor looks at most, in units of its side
+
+    def __init__(self, model: Path, studio_range: bool = True, halve_from: float = math.inf) -> None:
+        import dlib
+
+        self._rectangle: Any = dlib.rectangle
+        self._predictor: Any = dlib.shape_predictor(str(model))
+        self._studio_range = studio_range
+        self._halve_from = halve_from
+
+    def landmarks(self, luma: Luma, face: Face) -> npt.NDArray[np.float32]:
+        """The 68 points of the face in a box, (68, 2) float32 source pixels.
+
+        They are on the predictor's grid, as dlib gives them: whole pixels, or pairs of pixels where it is halved.
+        """
+        height, width = luma.shape
+        margin = self.MARGIN * face.size
+        left, top = max(0, int(face.left - margin)), max(0, int(face.top - margin))
+        right = min(width, math.ceil(face.left + face.size + margin))
+        bottom = min(height, math.ceil(face.top + face.size + margin))
+        part = luma[top:bottom, left:right]
+        grid = 2 if face.size >= self._halve_from else 1
+        if grid == 2:
+            part = _halved(part)
+        part = _full_range(part) if self._studio_range else np.ascontiguousarray(part)
+        shift = (grid - 1) / 2  # a halved pixel's centre lies between two pixels
+        x, y, size = (face.left - left - shift) / grid, (face.top - top - shift) / grid, face.size / grid
+        shape = self._predictor(part, self._rectangle(round(x), round(y), round(x + size), round(y + size)))
+        points = np.array([(point.x, point.y) for point in shape.parts()], np.float32)
+        return points * grid + np.array((left + shift, top + shift), np.float32)
+
+
+def _full_range(luma: Luma) -> Luma:
+    """Levels 16 to 235 stretched to 0 to 255."""
+    import cv2
+
+    gain = 255 / 219
+    return np.asarray(cv2.addWeighted(luma, gain, luma, 0, -16 * gain), np.uint8)  # saturates, 8 times faster than LUT
+
+
+def _halved(luma: Luma) -> Luma:
+    """Means of 2x2 pixels; an odd last row or column is left out."""
+    import cv2
+
+    rows, columns = luma.shape[0] // 2, luma.shape[1] // 2
+    even = luma[: 2 * rows, : 2 * columns]
+    return np.asarray(cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _resized(luma: Luma, width: int, height: int) -> Luma:
+    """A picture of another size: halved while that can be, then interpolated, as in dlib's own pyramid."""
+    import cv2
+
+    while luma.shape[1] >= 2 * width and luma.shape[0] >= 2 * height:
+        luma = _halved(luma)
+    if luma.shape == (height, width):
+        return np.ascontiguousarray(luma)
+    return np.asarray(cv2.resize(luma, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -1,0 +1,83 @@
+"""Searching whole pictures for a face: what is looked at, and how often while there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.detection import Face, FaceDetector, Luma, search_reductions
+
+RESTARTS_APART = 12  # frames: pictures that change all the time (noise) do not begin a search each time
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How frames without a face are searched.
+
+    Attributes:
+        first_pixels: size of the reduced picture that a search of the whole one begins with.
+        enough_score: a face of this score ends a search before the picture is looked at in more detail.
+        confirm_score: a face below it counts only if a second look, half a pyramid step off, sees it too.
+        eager_pixels: pictures up to this size are searched on every frame while there is no face.
+        longest_wait: frames from one search of a larger picture to the next, after a while without a face.
+        upsampled_pixels: pixels of the doubled picture searched a frame, on average, for the smallest faces.
+        upsampled_after_loss: frames after the loss of a face before the doubled picture is searched for it.
+    """
+
+    first_pixels: int = 120_000
+    enough_score: float = 0.5
+    confirm_score: float = 0.3
+    eager_pixels: int = 300_000
+    longest_wait: int = 3
+    upsampled_pixels: int = 200_000
+    upsampled_after_loss: int = 12
+
+
+class FaceSearch:
+    """Searches frames while there is no face: at once after a start, a cut or a loss, then at bounded cost."""
+
+    def __init__(self, settings: SearchSettings, detector: FaceDetector) -> None:
+        self._settings = settings
+        self._detector = detector
+        self._since_restart = RESTARTS_APART
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew, in a scene not seen before."""
+        if self._since_restart >= RESTARTS_APART:
+            self._since_restart = self._wait = self._wait_upsampled = 0
+
+    def lost(self) -> None:
+        """Begin anew because a face was lost from this scene: it was not among the smallest."""
+        self._since_restart = self._wait = 0
+        self._wait_upsampled = self._settings.upsampled_after_loss
+
+    def find(self, luma: Luma) -> list[Face]:
+        """Credible faces of this frame; none where there are none or it is not this frame's turn. Once a frame."""
+        settings = self._settings
+        self._since_restart += 1
+        self._wait -= 1
+        self._wait_upsampled -= 1
+        if self._wait > 0:
+            return []
+        slow = luma.size > settings.eager_pixels
+        self._wait = min(settings.longest_wait, 1 + self._since_restart // 8) if slow else 1
+        faces = self._reduced(luma)
+        if not faces and self._wait_upsampled <= 0:
+            self._wait_upsampled = max(1, round(4 * luma.size / settings.upsampled_pixels))
+            faces = self._credible(luma, self._detector.search(luma, upsample=1))
+        return faces
+
+    def _reduced(self, luma: Luma) -> list[Face]:
+        """Faces that show in the picture at up to its own size."""
+        height, width = luma.shape
+        faces: list[Face] = []
+        for reduction in search_reductions(height, width, self._settings.first_pixels):
+            faces = self._credible(luma, self._detector.search(luma, reduction)) or faces
+            if faces and faces[0].score >= self._settings.enough_score:
+                break
+        return faces
+
+    def _credible(self, luma: Luma, faces: list[Face]) -> list[Face]:
+        return [
+            face for face in faces if face.score >= self._settings.confirm_score or self._detector.confirms(luma, face)
+        ]

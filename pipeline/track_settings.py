@@ -1,0 +1,55 @@
+"""What decides the landmarks of a video: plain numbers, part of a dataset's settings digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pipeline.face_search import SearchSettings
+
+
+@dataclass(frozen=True)
+class TrackSettings:
+    """How a face is followed and searched. Scores are dlib's (its own threshold is 0, sure faces are above 1).
+
+    Attributes:
+        detect_every: frames from one detection to the next on a sure, calm face; unsure or moving ones get more.
+        sure_score: score from which a face is sure.
+        lapse_score: how low a followed face's score may fall, provided the second look still sees it.
+        reach: half the side of the neighbourhood searched around a face, in units of the face size.
+        far_reach: the same where the face is not as expected, or was lost.
+        calm_motion: motion a frame below which a face is calm, in units of its size.
+        largest_motion: motion from which a frame is detected at once.
+        largest_gap: distance of the expected from the detected box, in units of its size, from which the track's
+            calibration is begun anew.
+        least_likeness: correlation of a face with itself one frame before below which it is detected at once.
+        same_likeness: correlation with its usual look from which a face found elsewhere is the same one.
+        largest_residual: Procrustes distance of neighbouring frames' shapes above which they are doubted.
+        box_gain: weight of a new detection in the running box (`BoxModel`).
+        halve_from: box size in pixels from which landmarks are predicted at half resolution (`LandmarkPredictor`).
+        cut_levels: least mean change of luma, in levels, of a scene cut.
+        look_every: frames between looks at the whole picture for other faces.
+        look_pixels: size of the reduced picture for that, at most.
+        linger: frames for which a lost face is looked for where it was, on every frame.
+        patience: frames for which nobody else in the same scene takes a lost face's place.
+        search: how frames without a face are searched.
+    """
+
+    detect_every: int = 6
+    sure_score: float = 0.8
+    lapse_score: float = -0.5
+    reach: float = 0.8
+    far_reach: float = 1.6
+    calm_motion: float = 0.02
+    largest_motion: float = 0.06
+    largest_gap: float = 0.25
+    least_likeness: float = 0.8
+    same_likeness: float = 0.65
+    largest_residual: float = 0.08
+    box_gain: float = 0.2
+    halve_from: float = 360.0
+    cut_levels: float = 8.0
+    look_every: int = 90
+    look_pixels: int = 400_000
+    linger: int = 50
+    patience: int = 12
+    search: SearchSettings = field(default_factory=SearchSettings)
