@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,13 +16,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from model.sampler import BatchPlanner, Group, slice_groups
-from pipeline.errors import FlnetError, InputError
+from model.sampler import Group
+from model.signals import STOP_SIGNALS, ignored_signals
+from pipeline.errors import DatasetError, FlnetError
 from pipeline.shards import ShardReader
 
 MAX_OPEN_SHARDS = 32
 PREFETCH_BATCHES = 4
-K_CODES = 256
 
 
 class Batch(NamedTuple):
@@ -29,11 +31,13 @@ class Batch(NamedTuple):
     Attributes:
         targets: (B, H, W, 3) uint8 RGB.
         target_landmarks: (B, 68, 2) float32 x, y in pixels, pixel centres at integers.
-        k_codes: (B, H, W) uint8, an index into the group's row of `k_levels`.
+        k_codes: (B, H, W) uint8; K = k_levels[k_codes].
         group: (B,) int64, which of the V groups each target belongs to.
         banks: (V, N, H, W, 3) uint8 RGB, closed mouth to open.
         bank_landmarks: (V, N, 68, 2) float32.
-        k_levels: (V, 256) float32, the values of K by code; unused codes hold 0.
+        k_levels: (L,) float32, at most 256 of them.
+        target_openness: (B,) float32, measured mouth openness in pixels.
+        bank_openness: (V, N) float32.
         videos: the V target videos' ids, for messages.
     """
 
@@ -44,6 +48,8 @@ class Batch(NamedTuple):
     banks: Tensor
     bank_landmarks: Tensor
     k_levels: Tensor
+    target_openness: Tensor
+    bank_openness: Tensor
     videos: tuple[str, ...]
 
 
@@ -70,56 +76,58 @@ class ShardPool:
 
 
 def load_batch(groups: Sequence[Group], pool: ShardPool) -> Batch:
-    """Read the frames, landmarks and K codes of some groups with equally large banks."""
-    targets, target_landmarks, k_codes, group_of, banks, bank_landmarks, levels = [], [], [], [], [], [], []
-    for number, group in enumerate(groups):
-        reader = pool.reader(group.video.shard)
-        targets.append(reader.frames(group.target_rows))
-        target_landmarks.append(reader.landmarks(group.target_rows))
-        k_codes.append(reader.k_codes(group.target_rows))
-        levels.append(np.zeros(K_CODES, np.float32))
-        levels[-1][: len(reader.k_levels)] = reader.k_levels
-        group_of.extend([number] * len(group.target_rows))
-        bank_reader = pool.reader(group.bank_video.shard)
-        banks.append(bank_reader.frames(group.bank_rows))
-        bank_landmarks.append(bank_reader.landmarks(group.bank_rows))
+    """Read the frames, landmarks and K codes of some groups with equally large banks.
+
+    Raises:
+        DatasetError: a shard is missing, damaged, or of other levels of K than the rest.
+    """
+    targets = [pool.reader(group.video.shard) for group in groups]
+    banks = [pool.reader(group.bank_video.shard) for group in groups]
+    target_rows = [group.target_rows for group in groups]
+    bank_rows = [group.bank_rows for group in groups]
+
+    def join(method: str) -> Tensor:
+        parts = [getattr(reader, method)(rows) for reader, rows in zip(targets, target_rows, strict=True)]
+        return torch.from_numpy(np.concatenate(parts))
+
+    def stack(method: str) -> Tensor:
+        parts = [getattr(reader, method)(rows) for reader, rows in zip(banks, bank_rows, strict=True)]
+        return torch.from_numpy(np.stack(parts))
+
+    k_levels = targets[0].k_levels
+    for reader in targets:
+        if not np.array_equal(reader.k_levels, k_levels):
+            raise DatasetError(f"{reader.path}: its levels of K differ from those of {targets[0].path}; build again")
     return Batch(
-        targets=torch.from_numpy(np.concatenate(targets)),
-        target_landmarks=torch.from_numpy(np.concatenate(target_landmarks)),
-        k_codes=torch.from_numpy(np.concatenate(k_codes)),
-        group=torch.tensor(group_of),
-        banks=torch.from_numpy(np.stack(banks)),
-        bank_landmarks=torch.from_numpy(np.stack(bank_landmarks)),
-        k_levels=torch.from_numpy(np.stack(levels)),
+        targets=join("frames"),
+        target_landmarks=join("landmarks"),
+        k_codes=join("k_codes"),
+        group=torch.repeat_interleave(torch.tensor([len(rows) for rows in target_rows])),
+        banks=stack("frames"),
+        bank_landmarks=stack("landmarks"),
+        k_levels=torch.from_numpy(k_levels),
+        target_openness=join("mouth_openness"),
+        bank_openness=stack("mouth_openness"),
         videos=tuple(group.video.id for group in groups),
     )
 
 
 class BatchDataset(TorchDataset["Batch | FlnetError"]):
-    """A map-style dataset whose item `i` is batch number `i` of the run, or this process's share of it.
+    """A map-style dataset whose item `i` is the batch that `plan(i)` describes.
 
     Args:
-        planner: which frames each batch is made of.
-        rank, world_size: this process reads the rank-th of `world_size` equal parts of every batch.
-
-    Raises:
-        InputError: the batch cannot be cut into equal parts.
+        plan: which frames batch `i` is made of; picklable, since worker processes call it.
     """
 
-    def __init__(self, planner: BatchPlanner, rank: int = 0, world_size: int = 1) -> None:
-        batch_size = planner.groups_per_batch * planner.frames_per_video
-        if batch_size % world_size:
-            raise InputError(f"batch size {batch_size} must be a multiple of the {world_size} processes")
-        share = batch_size // world_size
-        self.planner = planner
-        self.part = (rank * share, (rank + 1) * share)
+    def __init__(self, plan: Callable[[int], Sequence[Group]]) -> None:
+        self.plan = plan
         self._pool = ShardPool()
 
     def __getitem__(self, index: int) -> Batch | FlnetError:
         """Batch `index`. A broken shard is returned, not raised: a worker process would bury its one line in a
         traceback; `batches` raises it."""
         try:
-            return load_batch(slice_groups(self.planner.plan(index), *self.part), self._pool)
+            return load_batch(self.plan(index), self._pool)
         except FlnetError as error:
             return error
 
@@ -138,6 +146,7 @@ def batches(dataset: BatchDataset, start: int, stop: int, *, workers: int, pin_m
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
         prefetch_factor=PREFETCH_BATCHES if workers else None,
+        worker_init_fn=_ignore_stop_signals if workers else None,
         multiprocessing_context=_worker_context() if workers else None,
         # The loader draws a seed for its workers: not from the random state that checkpoints hold.
         generator=torch.Generator(),
@@ -149,7 +158,20 @@ def batches(dataset: BatchDataset, start: int, stop: int, *, workers: int, pin_m
 
 
 def _worker_context() -> multiprocessing.context.BaseContext:
-    """Workers from a clean server process: forking this one would copy HDF5's and CUDA's locks as they stand."""
+    """Workers from a clean server process: forking this one would copy HDF5's and CUDA's locks as they stand.
+
+    Signals to end the run often go to the whole process group. The helpers are started ignoring them, so that
+    they live until this process has finished its step and saved.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
+    with ignored_signals():
+        resource_tracker.ensure_running()
+        forkserver.ensure_running()
     return context
+
+
+def _ignore_stop_signals(_worker: int) -> None:
+    # torch's worker loop puts handlers of its own in place before this runs.
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

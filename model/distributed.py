@@ -44,7 +44,8 @@ class Processes:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         flat = self.average(torch.cat([gradient.flatten() for gradient in gradients]))
-        for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        means = torch.split(flat, [gradient.numel() for gradient in gradients])
+        for gradient, mean in zip(gradients, means, strict=True):
             gradient.copy_(mean.view_as(gradient))
 
     def gather(self, values: Tensor) -> Tensor:
@@ -68,8 +69,7 @@ class Processes:
 
     def wait_for_all(self) -> None:
         """Return when every process is here."""
-        if self.world_size > 1:
-            dist.barrier()
+        self.average(torch.zeros(1))
 
 
 @contextmanager
@@ -88,7 +88,8 @@ def joined_processes(device: str) -> Iterator[Processes]:
     if world_size == 1:
         yield Processes(0, 1, chosen)
         return
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    # CPU tensors travel by gloo even where GPU tensors go by NCCL.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield Processes(rank, world_size, chosen)
     finally:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from model.config import ModelConfig
 from model.data import Batch
+from model.losses import landmark_weights
 from model.offsets import offset_field
 
 
@@ -38,24 +39,19 @@ def prepare_batch(batch: Batch, device: torch.device, config: ModelConfig) -> Pr
 
     With an `image_size` below the stored one, frames, K, landmarks and warp margin shrink together.
     """
-    on_device = {name: value.to(device, non_blocking=True) for name, value in _tensors(batch).items()}
-    group = on_device["group"]
-    size = config.image_size
-    bank = resize_area(_to_network_range(on_device["banks"]), size)[group]
-    target = resize_area(_to_network_range(on_device["targets"]), size)
-    k_map = lookup_k(on_device["k_codes"], on_device["k_levels"][group])
-    stored = batch.targets.shape[1]
-    target_landmarks = resize_landmarks(on_device["target_landmarks"], stored, size)
-    bank_landmarks = resize_landmarks(on_device["bank_landmarks"], stored, size)[group]
-    field = offset_field(target_landmarks, bank_landmarks, size, config.margin_px)
+    moved: list[Any] = [v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for v in batch]
+    batch = Batch(*moved)
+    stored, size = batch.targets.shape[1], config.image_size
+    target_landmarks = resize_landmarks(batch.target_landmarks, stored, size)
+    bank_landmarks = resize_landmarks(batch.bank_landmarks, stored, size)[batch.group]
     return PreparedBatch(
-        bank, field, target, resize_area(k_map, size), target_landmarks, bank_landmarks
-    )  # fmt: skip
-
-
-def lookup_k(codes: Tensor, levels: Tensor) -> Tensor:
-    """K (B, 1, H, W) float32 from its codes (B, H, W) uint8 and each example's table of levels (B, 256)."""
-    return torch.gather(levels, 1, codes.flatten(1).long()).reshape(codes.shape)[:, None]
+        bank=resize_area(_to_network_range(batch.banks), size)[batch.group],
+        field=offset_field(target_landmarks, bank_landmarks, size, config.margin_px),
+        target=resize_area(_to_network_range(batch.targets), size),
+        weight_map=resize_area(landmark_weights(batch.k_codes, batch.k_levels), size),
+        target_landmarks=target_landmarks,
+        bank_landmarks=bank_landmarks,
+    )
 
 
 def resize_landmarks(landmarks: Tensor, stored_px: int, size_px: int) -> Tensor:
@@ -91,7 +87,3 @@ def _area_matrix(stored: int, size: int) -> Tensor:
 def _to_network_range(frames: Tensor) -> Tensor:
     """uint8 (..., H, W, 3) in 0 to 255 to float32 (..., 3, H, W) in [-1, 1]."""
     return frames.movedim(-1, -3).float() / 127.5 - 1.0
-
-
-def _tensors(batch: Batch) -> dict[str, Tensor]:
-    return {name: value for name, value in batch._asdict().items() if isinstance(value, Tensor)}

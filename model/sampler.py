@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -44,8 +44,10 @@ class BatchPlanner:
     Args:
         videos: those of one split.
         corpus: the dataset's `corpus`, which decides where banks come from.
+        batch_size: targets of the whole batch, a multiple of `frames_per_video`.
         bank_size: 1, 3 or 5.
         seed: not negative.
+        rank, world_size: `plan` gives the rank-th of `world_size` equal parts of every batch.
 
     Raises:
         DatasetError: no video has a frame to train on.
@@ -61,40 +63,41 @@ class BatchPlanner:
         frames_per_video: int,
         bank_size: int,
         seed: int,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         if seed < 0:
             raise InputError(f"seed must be 0 or more, got {seed}")
         if batch_size < 1 or batch_size % frames_per_video:
             raise InputError(f"batch size must be a multiple of {frames_per_video}, got {batch_size}")
+        if batch_size % world_size:
+            raise InputError(f"batch size must be a multiple of the {world_size} processes, got {batch_size}")
+        share = batch_size // world_size
+        self.part = (rank * share, (rank + 1) * share)
         self.bank_choice = bank_choice(bank_size)
         self.frames_per_video = frames_per_video
         self.groups_per_batch = batch_size // frames_per_video  # videos in a batch: the paper's 4
         self.seed = seed
         self.partners = bank_partners(videos, corpus)
-        self.videos = [video for video in videos if len(self._candidates(video))]
+        self.videos = [video for video in videos if len(target_candidates(video, self.partners))]
         if not self.videos:
             raise DatasetError(f"no video of {len(videos)} has a frame to train on outside its own bank")
 
     def plan(self, index: int) -> list[Group]:
-        """The groups of batch `index`; their targets number `batch_size` in all."""
-        return [self._group(index, slot) for slot in range(self.groups_per_batch)]
+        """This process's part of batch `index`; all parts together have `batch_size` targets."""
+        return slice_groups([self._group(index, slot) for slot in range(self.groups_per_batch)], *self.part)
 
     def _group(self, index: int, slot: int) -> Group:
         turn, place = divmod(index * self.groups_per_batch + slot, len(self.videos))
         video = self.videos[_video_order(self.seed, turn, len(self.videos))[place]]
         rng = np.random.default_rng((self.seed, _FRAME_STREAM, index, slot))
-        candidates = self._candidates(video)
+        candidates = target_candidates(video, self.partners)
         # A video with fewer frames than that gives some of them twice.
         rows = rng.choice(candidates, size=self.frames_per_video, replace=len(candidates) < self.frames_per_video)
         partners = self.partners[video.id]
         bank_video = partners[int(rng.integers(len(partners)))] if partners else video
         bank_rows = tuple(int(bank_video.bank[place]) for place in self.bank_choice)
         return Group(video, tuple(int(row) for row in rows), bank_video, bank_rows)
-
-    def _candidates(self, video: Video) -> NDArray[np.int64]:
-        """The video's rows that can be targets: all, or those outside its own bank where that is the bank."""
-        rows = np.arange(video.first_row, video.first_row + video.row_count, dtype=np.int64)
-        return rows if self.partners[video.id] else np.setdiff1d(rows, np.asarray(video.bank))
 
 
 def bank_choice(bank_size: int) -> tuple[int, ...]:
@@ -120,8 +123,36 @@ def bank_partners(videos: Sequence[Video], corpus: str) -> dict[str, list[Video]
     return partners
 
 
+def target_candidates(video: Video, partners: Mapping[str, Sequence[Video]]) -> NDArray[np.int64]:
+    """The video's rows that can be targets: all, or those outside its own bank where that is its bank."""
+    rows = np.arange(video.first_row, video.first_row + video.row_count, dtype=np.int64)
+    return rows if partners[video.id] else np.setdiff1d(rows, np.asarray(video.bank))
+
+
+def fixed_groups(videos: Sequence[Video], corpus: str, *, stride: int = 1) -> list[Group]:
+    """The fixed protocol of evaluation: one group a video, every `stride`-th of its target frames in order.
+
+    The bank of five comes from where training takes it; of several other videos, from the next one of the
+    speaker in id order (after the last comes the first). Videos without a target frame are left out.
+
+    Raises:
+        InputError: `stride` below 1.
+    """
+    if stride < 1:
+        raise InputError(f"stride must be at least 1, got {stride}")
+    partners = bank_partners(videos, corpus)
+    groups = []
+    for video in videos:
+        rows = tuple(int(row) for row in target_candidates(video, partners)[::stride])
+        later = [other for other in partners[video.id] if other.id > video.id]
+        bank_video = (later or partners[video.id] or [video])[0]
+        if rows:
+            groups.append(Group(video, rows, bank_video, bank_video.bank))
+    return groups
+
+
 def slice_groups(groups: Sequence[Group], start: int, stop: int) -> list[Group]:
-    """The part of a batch that holds targets `start` to `stop` (exclusive): one process's share of it."""
+    """The part of a batch that holds targets `start` to `stop` (exclusive)."""
     part = []
     offset = 0
     for group in groups:

@@ -1,0 +1,37 @@
+"""The trivial answer that a trained network has to beat: the bank image of nearest mouth openness, copied."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def nearest_openness(target_openness: Tensor, bank_openness: Tensor) -> Tensor:
+    """Which bank image's mouth is open most nearly as far as the target's; the more closed one of two as near.
+
+    Args:
+        target_openness: (B,) in pixels.
+        bank_openness: (B, N) in pixels, closed to open.
+
+    Returns:
+        (B,) int64 in [0, N).
+    """
+    distance = (bank_openness - target_openness[:, None]).abs()
+    # argmin leaves open which of equal values it returns: the first is named here.
+    nearest = distance == distance.amin(dim=1, keepdim=True)
+    return nearest.int().cumsum(dim=1).eq(0).sum(dim=1)
+
+
+def copied_bank_image(bank: Tensor, target_openness: Tensor, bank_openness: Tensor) -> Tensor:
+    """The trivial answer for each target.
+
+    Args:
+        bank: (B, N, 3, H, W).
+        target_openness: (B,) in pixels.
+        bank_openness: (B, N) in pixels.
+
+    Returns:
+        (B, 3, H, W), one bank image each, unchanged.
+    """
+    choice = nearest_openness(target_openness, bank_openness).to(bank.device)
+    return bank[torch.arange(len(bank), device=bank.device), choice]

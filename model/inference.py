@@ -1,0 +1,46 @@
+"""A trained generator from a checkpoint, for evaluation and animation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from model.checkpoint import load_checkpoint, resolve_checkpoint
+from model.config import TrainConfig, from_dict
+from model.generator import Generator
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A generator ready to use, and where it comes from.
+
+    Attributes:
+        generator: in evaluation mode, on the device, without gradients.
+        config: the training run's settings; `config.model` are the network's.
+        checkpoint: the file it was read from.
+        step: generator updates it has had.
+        dataset_digest: of the dataset it was trained on.
+    """
+
+    generator: Generator
+    config: TrainConfig
+    checkpoint: Path
+    step: int
+    dataset_digest: str
+
+
+def load_trained(checkpoint: Path, device: torch.device) -> Trained:
+    """Read a generator from a checkpoint file, or from the newest sound checkpoint of a run folder.
+
+    Raises:
+        InputError: no such file, or not a readable checkpoint.
+    """
+    path = resolve_checkpoint(checkpoint)
+    payload = load_checkpoint(path)
+    config = from_dict(TrainConfig, payload["config"], str(path))
+    generator = Generator(config.model)
+    generator.load_state_dict(payload["generator"])
+    generator = generator.to(device).eval().requires_grad_(False)
+    return Trained(generator, config, path, int(payload["step"]), str(payload["dataset_digest"]))
