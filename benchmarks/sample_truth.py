@@ -2,27 +2,30 @@
 
     python benchmarks/sample_truth.py [--corpus DIR] [--every 5]
 
-Columns: frames tried; how many of them dlib's frontal detector finds (greyscale, no upsampling); landmark error, the mean over
-the 68 points as a percentage of the outer-eye distance; correlation of measured with true mouth openness.
+Columns: frames tried; how many of them dlib's frontal detector finds (greyscale, no upsampling); landmark error,
+the mean over the 68 points as a percentage of the outer-eye distance; correlation of measured with true mouth openness.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 import tempfile
 from pathlib import Path
 
 import dlib
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 from pipeline.cli import run
 from pipeline.errors import InputError
+from pipeline.landmark_model import landmark_model_path
 from pipeline.sample import write_sample_corpus
 from pipeline.sample.landmarks import mouth_openness
 from pipeline.video import read_frames
+
+Rows = npt.NDArray[np.float64]
 
 
 def main(args: argparse.Namespace) -> int:
@@ -41,11 +44,11 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(root: Path, clip: Path, every: int) -> np.ndarray:
+def _measure(root: Path, clip: Path, every: int) -> Rows:
     """Rows of (found, error, measured openness, true openness), one a frame tried."""
     with np.load((root / "truth" / clip.relative_to(root)).with_suffix(".npz")) as truth:
         landmarks = truth["landmarks"].astype(float)
-    detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(_landmark_model())
+    detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_model_path()))
     rows = []
     for frame in read_frames(clip):
         if frame.index % every:
@@ -62,18 +65,12 @@ def _measure(root: Path, clip: Path, every: int) -> np.ndarray:
     return np.array(rows)
 
 
-def _row(speaker: str, clips: list[np.ndarray]) -> str:
+def _row(speaker: str, clips: list[Rows]) -> str:
     rows = np.concatenate(clips)
     seen = rows[rows[:, 0] > 0]
     correlation = np.corrcoef(seen[:, 2], seen[:, 3])[0, 1]
-    return f"{speaker:>8} {len(rows):>7} {100 * rows[:, 0].mean():>11.1f} {100 * seen[:, 1].mean():>8.2f} {correlation:>11.4f}"
-
-
-def _landmark_model() -> str:
-    package = importlib.util.find_spec("face_recognition_models")
-    if package is None or package.submodule_search_locations is None:
-        raise InputError("dlib's landmark model not found: pip install face_recognition_models")
-    return str(Path(package.submodule_search_locations[0]) / "models" / "shape_predictor_68_face_landmarks.dat")
+    found, error = 100 * rows[:, 0].mean(), 100 * seen[:, 1].mean()
+    return f"{speaker:>8} {len(rows):>7} {found:>11.1f} {error:>8.2f} {correlation:>11.4f}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ from pipeline.sample.landmarks import Points
 
 Picture = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.float32]
-Colour = Sequence[float]
+Numbers = Sequence[float] | npt.NDArray[np.floating]
 
 _SUBPIXEL_BITS = 4
 _FINE = 2  # masks are drawn this many times finer, then averaged
@@ -33,8 +33,8 @@ def curve(points: npt.ArrayLike, closed: bool = False, steps: int = 8) -> Points
         + (2 * before - 5 * start + 4 * end - after) * t**2
         + (3 * start - before - 3 * end + after) * t**3
     )
-    line = pieces.reshape(-1, 2)
-    return line if closed else np.concatenate([line, knots[-2:-1]])
+    line: Points = pieces.reshape(-1, 2)
+    return np.asarray(line if closed else np.concatenate([line, knots[-2:-1]]))
 
 
 def ribbon(path: Points, widths: npt.ArrayLike) -> Points:
@@ -48,7 +48,12 @@ def ribbon(path: Points, widths: npt.ArrayLike) -> Points:
     return np.concatenate([path + edge, (path - edge)[::-1]])
 
 
-def disc(centre: Sequence[float], radius_x: float, radius_y: float | None = None, corners: int = 24) -> Points:
+def shifted(points: Points, right: float, down: float) -> Points:
+    """The points moved by so many units."""
+    return points + np.array([right, down])
+
+
+def disc(centre: Numbers, radius_x: float, radius_y: float | None = None, corners: int = 24) -> Points:
     """An ellipse's outline."""
     angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
     height = radius_x if radius_y is None else radius_y
@@ -66,6 +71,10 @@ class Canvas:
         self.picture = picture
         self.project = project
         self.scale = scale
+
+    def mirrored(self) -> Canvas:
+        """The same picture with left and right of the face exchanged."""
+        return Canvas(self.picture, lambda points: self.project(points * (-1, 1)), self.scale)
 
     def cover(self, outline: Points, soft: float = 0.0) -> tuple[slice, slice, Mask] | None:
         """How much of each pixel an outline covers, 0-1: rows, columns and the mask there; None outside the picture.
@@ -87,7 +96,15 @@ class Canvas:
             mask = cv2.GaussianBlur(mask, (0, 0), soft * self.scale)
         return slice(top, bottom), slice(left, right), mask
 
-    def fill(self, outline: Points, colour: Colour, opacity: float = 1.0, soft: float = 0.0) -> None:
+    def full_cover(self, outline: Points) -> Mask:
+        """The same over the whole picture, (H, W)."""
+        full = np.zeros(self.picture.shape[:2], np.float32)
+        covered = self.cover(outline)
+        if covered is not None:
+            full[covered[0], covered[1]] = covered[2]
+        return full
+
+    def fill(self, outline: Points, colour: Numbers, opacity: float = 1.0, soft: float = 0.0) -> None:
         """Lay a colour over the inside of an outline."""
         covered = self.cover(outline, soft)
         if covered is not None:
@@ -95,7 +112,7 @@ class Canvas:
             patch = self.picture[rows, columns]
             patch += (mask * opacity)[..., None] * (np.asarray(colour, np.float32) - patch)
 
-    def tint(self, outline: Points, factor: Colour, opacity: float = 1.0, soft: float = 0.0) -> None:
+    def tint(self, outline: Points, factor: Numbers, opacity: float = 1.0, soft: float = 0.0) -> None:
         """Multiply the inside of an outline by a colour factor (below 1 darkens, above 1 lightens)."""
         covered = self.cover(outline, soft)
         if covered is not None:

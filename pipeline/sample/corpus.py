@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import joblib
 import numpy as np
@@ -16,9 +16,9 @@ from tqdm import tqdm
 from pipeline.errors import InputError
 from pipeline.files import atomic_write, sha256_of
 from pipeline.sample.encode import encode
-from pipeline.sample.landmarks import FaceState, mouth_openness
+from pipeline.sample.landmarks import FaceState, Points, mouth_openness
 from pipeline.sample.motion import Performance, perform
-from pipeline.sample.renderer import Frame, Studio, render, studio, unit_pixels
+from pipeline.sample.renderer import Frame, Studio, render, studio
 from pipeline.sample.speakers import NAMED, Sex, Speaker, random_speaker
 from pipeline.sample.voice import synthesise
 
@@ -26,11 +26,15 @@ DRAWING = 1
 """Raised when the drawing changes, so that clips of older versions are drawn anew."""
 
 # The published speaker-independent split (Harte and Gillen 2015, Table V), in its order.
-TRAIN_IDS = tuple(
-    "01M 02M 03F 04M 05F 06M 07F 10M 11F 12M 13F 14M 16M 17F 19M 20M 21M 22M 23M 24M 26M 29M 30F 31F 32F 37F 38F 39M"
-    " 40F 42M 43F 46F 47M 48M 50F 51F 52M 57M 59F".split()
+TRAIN_IDS = (
+    *("01M", "02M", "03F", "04M", "05F", "06M", "07F", "10M", "11F", "12M", "13F", "14M", "16M", "17F", "19M", "20M"),
+    *("21M", "22M", "23M", "24M", "26M", "29M", "30F", "31F", "32F", "37F", "38F", "39M", "40F", "42M", "43F", "46F"),
+    *("47M", "48M", "50F", "51F", "52M", "57M", "59F"),
 )
-TEST_IDS = tuple("08F 09F 15F 18M 25M 28M 33F 34M 36F 41M 44F 45F 49F 54M 55F 56M 58F".split())
+TEST_IDS = (
+    *("08F", "09F", "15F", "18M", "25M", "28M", "33F", "34M", "36F", "41M", "44F", "45F", "49F", "54M", "55F", "56M"),
+    "58F",
+)
 _SMALLEST = 240  # pixels: below this the drawn faces are too small for dlib
 
 
@@ -75,8 +79,8 @@ def write_sample_corpus(
     Clips are `volunteers/<id>/Clips/straightcam/<sentence>.mp4`; about a quarter of the speakers, at least one, has an
     id of the test split. `truth/` holds an .npz for each under the same path: `landmarks` (n, 68, 2) float32 in
     source pixels with pixel centres at integers, `openness` (n,) float32, the pixels between points 52 and 58, the
-    states (`open`, `wide`, `tuck`, `tongue`, `blink`, `brow` (n,), `gaze` (n, 2)) and poses (`pose` (n, 6): x, y, scale,
-    yaw, pitch, roll) behind them, `settings` and the clip's `video_sha256`.
+    states (`open`, `wide`, `tuck`, `tongue`, `blink`, `brow` (n,), `gaze` (n, 2)) and poses (`pose` (n, 6): x, y,
+    scale, yaw, pitch, roll) behind them, `settings` and the clip's `video_sha256`.
 
     The same arguments give the same bytes, whatever `workers` is. A clip that is complete and was made with the same
     settings is kept; a file at its final path is always complete.
@@ -146,7 +150,7 @@ def write_clip(root: Path, plan: ClipPlan) -> bool:
     act = perform(plan.frames, plan.fps, plan.size, scene.unit, plan.sentence, plan.take)
     pitch = 205.0 if plan.speaker.sex == "F" else 118.0
     samples = synthesise(act.sounds, plan.frames / plan.fps, pitch, plan.take)
-    landmarks: list[np.ndarray] = []
+    landmarks: list[Points] = []
     with atomic_write(video) as unfinished:
         encode(unfinished, _filmed(scene, act, landmarks), plan.size, plan.fps, samples)
         # the truth first: it names the clip's hash, so a kill in between leaves a pair that does not match
@@ -161,7 +165,7 @@ def _write_clips(root: Path, plans: list[ClipPlan]) -> int:
     return len(plans)
 
 
-def _filmed(scene: Studio, act: Performance, landmarks: list[np.ndarray]) -> Iterator[Frame]:
+def _filmed(scene: Studio, act: Performance, landmarks: list[Points]) -> Iterator[Frame]:
     """Frame by frame, noting the landmarks of each."""
     for index, (state, pose) in enumerate(zip(act.states, act.poses, strict=True)):
         frame, points = render(scene, state, pose, seed=index)
@@ -169,7 +173,7 @@ def _filmed(scene: Studio, act: Performance, landmarks: list[np.ndarray]) -> Ite
         yield frame
 
 
-def _truth(landmarks: np.ndarray, act: Performance, plan: ClipPlan, video_sha256: str) -> dict[str, np.ndarray]:
+def _truth(landmarks: Points, act: Performance, plan: ClipPlan, video_sha256: str) -> dict[str, Any]:
     fields = FaceState.__dataclass_fields__
     states = {name: np.array([getattr(state, name) for state in act.states], np.float32) for name in fields}
     poses = [(p.x, p.y, p.scale, p.yaw, p.pitch, p.roll) for p in act.poses]

@@ -11,7 +11,7 @@ from pipeline.sample.landmarks import Points
 from pipeline.sample.speakers import HairStyle
 from pipeline.sample.tresses import Tresses, smooth
 
-_HAIRLINE = [(-0.80, 0.02), (-0.765, -0.22), (-0.73, -0.48), (-0.62, -0.75), (-0.33, -0.93), (0.0, -0.96)]
+_HAIRLINE = [(-0.815, 0.02), (-0.775, -0.22), (-0.73, -0.48), (-0.62, -0.75), (-0.33, -0.93), (0.0, -0.96)]
 _SKULL_SIDE = [
     (-0.80, 0.02),
     (-0.815, -0.3),
@@ -21,6 +21,30 @@ _SKULL_SIDE = [
     (-0.25, -1.33),
     (0.0, -1.36),
 ]
+
+# Right locks from root to tip: the line beside the face, and the one of the silhouette.
+_LONG_INNER = [
+    (0.0, -0.97),
+    (0.37, -0.9),
+    (0.63, -0.6),
+    (0.74, -0.2),
+    (0.80, 0.3),
+    (0.80, 0.8),
+    (0.68, 1.25),
+    (0.72, 1.85),
+]
+_LONG_OUTER = [
+    (0.0, -1.43),
+    (0.5, -1.4),
+    (0.86, -1.08),
+    (0.98, -0.55),
+    (1.0, 0.0),
+    (1.07, 0.6),
+    (1.03, 1.15),
+    (1.1, 1.85),
+]
+_BOB_INNER = [(0.0, -1.1), (0.4, -1.0), (0.66, -0.62), (0.735, -0.2), (0.78, 0.25), (0.77, 0.65), (0.66, 0.93)]
+_BOB_OUTER = [(0.0, -1.43), (0.5, -1.39), (0.86, -1.08), (0.97, -0.55), (1.01, 0.05), (1.05, 0.55), (0.96, 0.93)]
 
 
 def paint_hair(style: HairStyle, back: Tresses, front: Tresses) -> None:
@@ -55,21 +79,14 @@ def _quiff(_back: Tresses, front: Tresses) -> None:
 def _long(back: Tresses, front: Tresses) -> None:
     _hanging_back(back, width=1.08, end=1.95)
     for side in (-1, 1):
-        outer = smooth((0.1, -1.43), (side * 0.5, -1.40), (side * 0.86, -1.08), (side * 0.98, -0.55), (side * 1.0, 0.0),
-                       (side * 1.07, 0.6), (side * 1.03, 1.15), (side * 1.10, 1.85))  # fmt: skip
-        inner = smooth((0.1, -0.97), (side * 0.36 + 0.03, -0.9), (side * 0.63, -0.6), (side * 0.74, -0.2), (side * 0.80, 0.3),
-                       (side * 0.80, 0.8), (side * 0.68, 1.25), (side * 0.72, 1.85))  # fmt: skip
-        front.lock(inner, outer, 900)
+        front.lock(smooth(*_LONG_INNER) * (side, 1), smooth(*_LONG_OUTER) * (side, 1), 1400)
+    front.strand(smooth((0.0, -0.96), (0.0, -1.2), (0.0, -1.42)), 0.5, width=2)  # the parting
 
 
 def _bob(back: Tresses, front: Tresses) -> None:
     _hanging_back(back, width=1.02, end=0.95)
     for side in (-1, 1):
-        outer = smooth((0.0, -1.43), (side * 0.5, -1.39), (side * 0.86, -1.08), (side * 0.97, -0.55), (side * 1.01, 0.05),
-                       (side * 1.05, 0.55), (side * 0.96, 0.93))  # fmt: skip
-        inner = smooth((0.0, -1.1), (side * 0.40, -1.0), (side * 0.66, -0.62), (side * 0.735, -0.2), (side * 0.78, 0.25),
-                       (side * 0.77, 0.65), (side * 0.66, 0.93))  # fmt: skip
-        front.lock(inner, outer, 800)
+        front.lock(smooth(*_BOB_INNER) * (side, 1), smooth(*_BOB_OUTER) * (side, 1), 1100)
     fringe_left = smooth((-0.05, -1.38), (-0.45, -1.2), (-0.68, -0.8), (-0.735, -0.36))
     fringe_right = smooth((0.05, -1.38), (0.45, -1.2), (0.68, -0.8), (0.735, -0.36))
     middle = smooth((0.0, -1.38), (0.0, -1.1), (0.0, -0.75), (0.0, -0.45))
@@ -90,7 +107,7 @@ def _bun(_back: Tresses, front: Tresses) -> None:
     for place in np.sort(front.rng.uniform(0, 1, 1100)):
         root, over = _at(hairline, place), _at(top, place)
         start = root + front.rng.uniform(0, 0.75) * (over - root)
-        middle = 0.5 * (start + over) + (-0.05 * np.sign(over[0]), -0.02)
+        middle = 0.5 * (start + over) + np.array([-0.05 * np.sign(over[0]), -0.02])
         end = np.array([0.05 + 0.3 * (over[0]), -1.37])
         front.strand(
             curve(np.stack([start, middle, 0.6 * over + 0.4 * end, end])), float(front.rng.uniform(0.55, 1.35))

@@ -17,12 +17,12 @@ Points = npt.NDArray[np.float64]
 
 MOUTH_Y = 0.747
 """Height in units of the line where the lips meet."""
-WIDEST_GAP = 0.36
+WIDEST_GAP = 0.285
 """Distance in units between the inner lips at openness 1."""
 
 # The average face's right half as one looks at it from the picture's left; the other half is its mirror image.
-_JAW = [(-0.77, 0.03), (-0.76, 0.235), (-0.728, 0.438), (-0.685, 0.636), (-0.617, 0.823), (-0.508, 0.987),
-        (-0.362, 1.123), (-0.192, 1.226), (0.0, 1.26)]  # fmt: skip
+_JAW = [(-0.79, -0.03), (-0.785, 0.175), (-0.757, 0.38), (-0.712, 0.575), (-0.645, 0.762), (-0.53, 0.93),
+        (-0.375, 1.085), (-0.196, 1.198), (0.0, 1.238)]  # fmt: skip
 _BROW = [(-0.652, -0.19), (-0.556, -0.28), (-0.418, -0.308), (-0.274, -0.29), (-0.142, -0.236)]
 _NOSE = [(0.0, -0.04), (0.0, 0.095), (0.0, 0.226), (0.0, 0.362), (-0.147, 0.482), (-0.076, 0.506), (0.0, 0.526)]
 _EYE = [(-0.5, 0.0), (-0.411, -0.054), (-0.304, -0.052), (-0.21, 0.018), (-0.31, 0.044), (-0.418, 0.043)]
@@ -83,7 +83,7 @@ def move_jaw(points: Points, drop: float) -> Points:
 
 
 def jaw_weight(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The share 0-1 of the jaw's drop that a point of the resting face takes: a sharp step at the lips, soft in the cheeks."""
+    """The share 0-1 of the jaw's drop that a point of the resting face takes: sharp at the lips, soft in the cheeks."""
     side = smooth_step((np.abs(x) - 0.22) / 0.42)
     start = MOUTH_Y - 0.03 - 0.42 * side
     return smooth_step((y - start) / (0.14 + 0.72 * side))
@@ -143,21 +143,21 @@ def _mouth(speaker: Speaker, state: FaceState) -> Points:
     rise, drop = 0.13 * gap, jaw_drop(state)
     half = 0.288 * speaker.mouth_width * (1.0 + 0.15 * state.wide - 0.1 * state.open)
     full = speaker.lip_fullness * (1.0 - 0.14 * state.wide)
-    upper, lower = full * (1.0 - 0.22 * state.tuck), full * (1.0 - 0.5 * state.tuck)
-    corner = MOUTH_Y + 0.03 + 0.4 * drop - 0.02 * max(state.wide, 0.0)
-    lift = 0.05 * state.tuck * (1.0 - state.open)  # the tucked lip also rises a little
+    upper, lower = full * (1.0 - 0.15 * state.tuck), full * (1.0 - 0.26 * state.tuck)
+    corner = MOUTH_Y + 0.006 + 0.38 * drop - 0.016 * state.wide
+    lift = 0.022 * state.tuck * (1.0 - state.open)  # the tucked lip also rises a little
     left_upper = [
         (-1.0, corner),
-        (-0.64, MOUTH_Y - 0.05 * upper - 0.5 * rise + 0.1 * drop),
+        (-0.64 - 0.05 * state.open, MOUTH_Y - 0.055 * upper - 0.6 * rise + 0.04 * drop),
         (-0.27, MOUTH_Y - 0.086 * upper - rise),
         (0.0, MOUTH_Y - 0.07 * upper - rise),
     ]
     left_lower = [
-        (-0.66, MOUTH_Y + 0.075 * lower + 0.72 * drop - lift),
-        (-0.3, MOUTH_Y + 0.115 * lower + 0.97 * drop - lift),
+        (-0.66 - 0.07 * state.open, MOUTH_Y + 0.08 * lower + 0.84 * drop - lift),
+        (-0.3, MOUTH_Y + 0.115 * lower + 0.985 * drop - lift),
         (0.0, MOUTH_Y + 0.122 * lower + drop - lift),
     ]
-    inner_upper = [(-0.83, corner - 0.004), (-0.3, MOUTH_Y - 0.9 * rise), (0.0, MOUTH_Y + 0.006 - rise)]
-    inner_lower = [(-0.3, MOUTH_Y + 0.006 + 0.95 * drop), (0.0, MOUTH_Y + 0.01 + drop)]
+    inner_upper = [(-0.83, corner - 0.002), (-0.36, MOUTH_Y - 0.8 * rise), (0.0, MOUTH_Y + 0.006 - rise)]
+    inner_lower = [(-0.38, MOUTH_Y + 0.004 + 0.95 * drop), (0.0, MOUTH_Y + 0.009 + drop)]
     rows = [_mirrored_row(np.array(row) * (half, 1.0)) for row in (left_upper, left_lower, inner_upper, inner_lower)]
     return np.concatenate([rows[0], rows[1][::-1], rows[2], rows[3][::-1]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +60,7 @@ class Performance:
 
 
 def perform(
-    frames: int, fps: float, size: tuple[int, int], unit: float, sentence: npt.ArrayLike, take: npt.ArrayLike
+    frames: int, fps: float, size: tuple[int, int], unit: float, sentence: Sequence[int], take: Sequence[int]
 ) -> Performance:
     """Act out a clip.
 

@@ -10,7 +10,7 @@ from pipeline.sample.landmarks import MOUTH_Y, FaceState, Points, face_landmarks
 from pipeline.sample.relief import Field, bump, noise, rounded, shade
 from pipeline.sample.speakers import Speaker
 
-_SKULL = [(0.80, -0.22), (0.805, -0.55), (0.735, -0.88), (0.53, -1.15), (0.26, -1.29), (0.0, -1.33)]
+_SKULL = [(0.80, -0.28), (0.80, -0.55), (0.735, -0.88), (0.53, -1.15), (0.26, -1.29), (0.0, -1.33)]
 
 
 def head_outline(speaker: Speaker) -> Points:
@@ -22,7 +22,7 @@ def head_outline(speaker: Speaker) -> Points:
 
 def ear_outline(side: int) -> Points:
     """The ear at the picture's left (-1) or right (1)."""
-    ear = [(0.72, -0.06), (0.83, -0.13), (0.915, -0.07), (0.905, 0.1), (0.86, 0.27), (0.80, 0.36), (0.72, 0.3)]
+    ear = [(0.74, -0.06), (0.85, -0.14), (0.93, -0.08), (0.92, 0.1), (0.875, 0.27), (0.82, 0.36), (0.74, 0.3)]
     return curve(np.array(ear) * (side, 1), closed=True)
 
 
@@ -30,12 +30,12 @@ def paint_skin(speaker: Speaker, canvas: Canvas, x: Field, y: Field) -> Mask:
     """Paint ears and face on the canvas; returns their joint mask. `x`, `y`: each pixel's place in units."""
     rng = np.random.default_rng([speaker.look, 1])
     shape = x.shape[0], x.shape[1]
-    ears = np.maximum(_full_mask(canvas, ear_outline(-1)), _full_mask(canvas, ear_outline(1)))
-    head = _full_mask(canvas, head_outline(speaker))
+    ears = np.maximum(canvas.full_cover(ear_outline(-1)), canvas.full_cover(ear_outline(1)))
+    head = canvas.full_cover(head_outline(speaker))
     skin = _albedo(speaker, x, y, canvas.scale, rng)
 
     ear_relief = rounded(ears, canvas.scale, 0.09, 0.08, 0.012)
-    ear_skin = shade(skin * np.float32([0.97, 0.84, 0.80]), ear_relief, canvas.scale, speaker.light, 0.02)
+    ear_skin = shade(skin * np.array([0.97, 0.84, 0.80], np.float32), ear_relief, canvas.scale, speaker.light, 0.02)
     face_skin = shade(skin, _face_relief(speaker, head, canvas.scale, x, y), canvas.scale, speaker.light, 0.11)
     _fold_ears(canvas, ear_skin)
     canvas.picture[:] = ear_skin + head[..., None] * (face_skin - ear_skin)
@@ -43,15 +43,7 @@ def paint_skin(speaker: Speaker, canvas: Canvas, x: Field, y: Field) -> Mask:
     _paint_folds(speaker, canvas)
     _paint_marks(speaker, canvas, rng)
     canvas.picture *= (1 + 0.012 * noise(shape, 2.0, rng))[..., None]
-    return np.maximum(ears, head)
-
-
-def _full_mask(canvas: Canvas, outline: Points, soft: float = 0.0) -> Mask:
-    full = np.zeros(canvas.picture.shape[:2], np.float32)
-    covered = canvas.cover(outline, soft)
-    if covered is not None:
-        full[covered[0], covered[1]] = covered[2]
-    return full
+    return np.asarray(np.maximum(ears, head))
 
 
 def _albedo(speaker: Speaker, x: Field, y: Field, scale: float, rng: np.random.Generator) -> Picture:
@@ -59,24 +51,25 @@ def _albedo(speaker: Speaker, x: Field, y: Field, scale: float, rng: np.random.G
     shape = x.shape[0], x.shape[1]
     skin = np.empty((*shape, 3), np.float32)
     skin[:] = speaker.skin
-    skin *= (1 + 0.016 * noise(shape, 0.10 * scale, rng) + 0.010 * noise(shape, 0.03 * scale, rng))[..., None]
+    skin *= (1 + 0.010 * noise(shape, 0.10 * scale, rng) + 0.006 * noise(shape, 0.03 * scale, rng))[..., None]
     red = 0.55 * (bump(x, y, (0.47, 0.42), 0.16, 0.12) + bump(x, y, (-0.47, 0.42), 0.16, 0.12))
     red += 0.45 * bump(x, y, (0, 0.40), 0.12, 0.10) + 0.25 * bump(x, y, (0, 1.15), 0.16, 0.1)
     red += 0.3 * (bump(x, y, (0.35, -0.02), 0.17, 0.07) + bump(x, y, (-0.35, -0.02), 0.17, 0.07))
-    red += 0.10 * noise(shape, 0.12 * scale, rng)
-    skin *= 1 + red[..., None] * np.float32([0.0, -0.17, -0.15])
+    red += 0.06 * noise(shape, 0.12 * scale, rng)
+    skin *= 1 + red[..., None] * np.array([0.0, -0.17, -0.15], np.float32)
     if speaker.stubble > 0:
         beard = np.clip(1.15 * bump(x, y, (0, 1.22), 0.62, 0.30) + 0.9 * bump(x, y, (0, 0.63), 0.24, 0.06), 0, 1)
         beard += 0.9 * (bump(x, y, (0.7, 0.7), 0.13, 0.35) + bump(x, y, (-0.7, 0.7), 0.13, 0.35))
         beard = np.clip(beard, 0, 1) * speaker.stubble
+        shadow = 0.75 * np.array(speaker.hair, np.float32) + 0.15 * np.array(speaker.skin, np.float32)
         hairs = np.clip(0.55 + 0.35 * noise(shape, 2.2, rng), 0, 1) * beard * 0.62
-        skin += hairs[..., None] * (0.75 * np.float32(speaker.hair) + 0.15 * np.float32(speaker.skin) - skin)
+        skin += hairs[..., None] * (shadow - skin)
     return skin
 
 
 def _face_relief(speaker: Speaker, head: Mask, scale: float, x: Field, y: Field) -> Field:
     """Height of the resting face in units, for shading only."""
-    relief = rounded(head, scale, 0.72, 0.62, 0.07)
+    relief = rounded(head, scale, 0.72, 0.50, 0.05)
 
     def both(centre: tuple[float, float], width: float, tall: float) -> Field:
         return bump(x, y, centre, width, tall) + bump(x, y, (-centre[0], centre[1]), width, tall)
@@ -99,12 +92,12 @@ def _nose_relief(speaker: Speaker, x: Field, y: Field) -> Field:
     tip = -0.04 + 0.44 * speaker.nose_length
     along = np.clip((y + 0.16) / (tip + 0.16), 0, 1)
     beyond = np.clip((y - tip) / 0.10, 0, 1)
-    ridge = (0.035 + 0.17 * along**1.4) * (1 - beyond**2) * (y > -0.16)
+    ridge = (0.035 + 0.17 * along**1.4) * (1 - beyond**2) * np.clip((y + 0.28) / 0.16, 0, 1)
     width = (0.060 + 0.035 * along) * (0.6 + 0.4 * speaker.nose_width)
     nose = ridge * np.exp(-0.5 * (x / width) ** 2)
     nose = nose + 0.05 * bump(x, y, (0, tip - 0.03), 0.065, 0.055)
     for side in (-1, 1):
-        nose = nose + 0.085 * bump(x, y, (side * 0.112 * speaker.nose_width, tip + 0.03), 0.042, 0.045)
+        nose = nose + 0.085 * bump(x, y, (side * 0.128 * speaker.nose_width, tip + 0.03), 0.048, 0.048)
     return np.asarray(nose, np.float32)
 
 
@@ -114,13 +107,12 @@ def _paint_nose(speaker: Speaker, canvas: Canvas) -> None:
     base, shadow_side = nose[6, 1], -np.sign(speaker.light)
     cast = np.array([(0.02, base - 0.16), (0.15, base - 0.06), (0.19, base + 0.07), (0.02, base + 0.09)])
     canvas.tint(curve(cast * (shadow_side, 1), closed=True), (0.80, 0.72, 0.70), 0.55, soft=0.035)
-    under = np.array([nose[4], nose[5] + (0, 0.02), nose[6] + (0, 0.025), nose[7] + (0, 0.02), nose[8]])
+    under = nose[4:] + np.array([(0.0, 0.0), (0.0, 0.02), (0.0, 0.025), (0.0, 0.02), (0.0, 0.0)])
     canvas.tint(ribbon(curve(under), [0.02, 0.05, 0.055, 0.05, 0.02]), (0.66, 0.54, 0.50), 0.75, soft=0.012)
     for side, wing in ((-1, nose[4]), (1, nose[8])):
-        hole = disc((side * 0.072 * speaker.nose_width, base - 0.026), 0.034 * speaker.nose_width, 0.0155)
+        hole = disc((side * 0.078 * speaker.nose_width, base - 0.026), 0.034 * speaker.nose_width, 0.0155)
         canvas.tint(hole, (0.24, 0.15, 0.14), 0.9, soft=0.005)
-        fold = [wing + (-side * 0.004, 0.012), wing + (side * 0.012, -0.03), wing + (side * 0.002, -0.082),
-                wing + (-side * 0.03, -0.112)]  # fmt: skip
+        fold = wing + np.array([(0.012, 0.012), (0.034, -0.03), (0.014, -0.084), (-0.02, -0.115)]) * (side, 1)
         canvas.tint(ribbon(curve(fold), [0.012, 0.026, 0.018, 0.004]), (0.62, 0.50, 0.46), 0.7, soft=0.007)
 
 

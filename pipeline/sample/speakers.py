@@ -1,4 +1,4 @@
-"""The drawn speakers: a plain value type for everything that tells one from another, eight by name, any number at random."""
+"""The drawn speakers: a value type for all that tells one from another, eight by name and any number at random."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ class Speaker:
 NAMED: tuple[Speaker, ...] = (
     Speaker(
         "Anton", "M", (226, 178, 150), (74, 46, 30), "quiff", (84, 124, 160), (214, 150, 128), (188, 112, 104),
-        teeth=(242, 238, 228), tooth_unevenness=0.15, jaw=1.06, chin=0.03, brow_weight=1.25, stubble=0.55,
-        light=-0.7, garment="shirt", cloth=(52, 74, 112), backdrop="bokeh", wall=(96, 74, 62), look=11,
+        teeth=(242, 238, 228), tooth_unevenness=0.15, jaw=1.07, chin=0.03, brow_weight=1.35, stubble=0.55,
+        light=-0.7, garment="shirt", cloth=(52, 74, 112), backdrop="bokeh", wall=(96, 74, 62), brow_arch=0.72, look=11,
     ),
     Speaker(
-        "Babak", "M", (142, 92, 64), (22, 18, 18), "cropped", (66, 40, 26), (112, 66, 48), (132, 78, 70),
-        teeth=(248, 244, 236), tooth_gap=0.016, tongue=(176, 84, 92), face_width=1.01, jaw=1.05, nose_width=1.16,
-        lip_fullness=1.22, brow_weight=1.2, light=0.6, garment="crew", cloth=(206, 154, 62), backdrop="wall",
-        wall=(92, 122, 132), mole=(0.42, 0.62), look=12,
+        "Babak", "M", (154, 102, 74), (22, 18, 18), "cropped", (66, 40, 26), (112, 66, 48), (118, 60, 56),
+        teeth=(248, 244, 236), tooth_gap=0.016, tongue=(176, 84, 92), face_width=1.01, jaw=1.07, nose_width=1.16,
+        lip_fullness=1.05, brow_weight=1.35, light=0.6, garment="crew", cloth=(206, 154, 62), backdrop="wall",
+        wall=(92, 122, 132), mole=(0.42, 0.62), brow_arch=0.7, stubble=0.35, look=12,
     ),
     Speaker(
         "Carla", "F", (240, 202, 180), (186, 122, 58), "long", (92, 142, 96), (118, 132, 204), (206, 84, 92),
@@ -90,7 +90,7 @@ NAMED: tuple[Speaker, ...] = (
         "Dov", "M", (232, 190, 166), (150, 142, 136), "bald", (104, 120, 130), (208, 142, 128), (184, 122, 112),
         teeth=(218, 204, 166), tooth_unevenness=0.5, gold_tooth=2, tongue=(182, 90, 88), face_width=1.03, chin=-0.02,
         nose_width=1.1, nose_length=1.05, lip_fullness=0.84, brow_arch=0.7, stubble=0.2, light=0.5, garment="rollneck",
-        cloth=(64, 62, 68), backdrop="panels", wall=(146, 132, 106), look=14,
+        cloth=(64, 62, 68), backdrop="panels", wall=(146, 132, 106), jaw=1.04, look=14,
     ),
     Speaker(
         "Elif", "F", (216, 168, 132), (30, 22, 24), "bob", (58, 38, 28), (196, 108, 150), (190, 74, 96),
@@ -99,10 +99,10 @@ NAMED: tuple[Speaker, ...] = (
         wall=(196, 164, 150), earrings=True, look=15,
     ),
     Speaker(
-        "Femi", "M", (104, 66, 46), (18, 15, 15), "curly", (50, 30, 22), (82, 48, 36), (116, 66, 62),
+        "Femi", "M", (130, 86, 62), (18, 15, 15), "curly", (50, 30, 22), (82, 48, 36), (94, 44, 44),
         teeth=(250, 246, 240), tooth_unevenness=0.1, tongue=(186, 88, 98), face_width=0.99, chin=0.02, nose_width=1.2,
-        lip_fullness=1.3, eye_size=1.06, brow_weight=1.1, light=-0.6, garment="vneck", cloth=(222, 214, 198),
-        backdrop="bokeh", wall=(44, 84, 96), look=16,
+        lip_fullness=1.12, eye_size=0.98, brow_weight=1.35, light=-0.6, garment="vneck", cloth=(222, 214, 198),
+        backdrop="bokeh", wall=(44, 84, 96), brow_arch=0.72, jaw=1.06, stubble=0.4, look=16,
     ),
     Speaker(
         "Greta", "F", (236, 194, 172), (122, 54, 34), "bun", (110, 96, 58), (206, 150, 84), (196, 92, 84),
@@ -111,7 +111,7 @@ NAMED: tuple[Speaker, ...] = (
         garment="shirt", cloth=(228, 224, 216), backdrop="panels", wall=(88, 112, 104), look=17,
     ),
     Speaker(
-        "Hana", "F", (168, 112, 80), (44, 26, 20), "curly", (74, 46, 26), (204, 152, 48), (168, 74, 84),
+        "Hana", "F", (168, 112, 80), (44, 26, 20), "curly", (74, 46, 26), (204, 152, 48), (158, 56, 72),
         teeth=(248, 244, 236), gold_tooth=5, tooth_unevenness=0.2, tongue=(184, 86, 96), face_width=0.97, jaw=0.96,
         eye_size=1.14, nose_width=1.06, lip_fullness=1.25, brow_arch=1.15, light=0.6, garment="rollneck",
         cloth=(112, 62, 112), backdrop="window", wall=(196, 176, 132), earrings=True, look=18,
@@ -154,7 +154,6 @@ def random_speaker(seed: int, sex: Sex | None = None) -> Speaker:
     garments: tuple[Garment, ...] = ("crew", "vneck", "shirt", "rollneck")
     backdrops: tuple[Backdrop, ...] = ("wall", "bokeh", "panels", "window")
     natural_lid = _towards(skin, (150, 80, 70), 0.35)
-    lip_tone = (196, 70, 84) if feminine else (160, 88, 82)
     return Speaker(
         name=f"Random {seed}",
         sex=sex,
@@ -163,7 +162,7 @@ def random_speaker(seed: int, sex: Sex | None = None) -> Speaker:
         hair_style=styles[rng.integers(len(styles))],
         iris=_pick(rng, _IRISES),
         lid=_pick(rng, _LIDS) if feminine else natural_lid,
-        lips=_towards(skin, lip_tone, 0.75),
+        lips=_lip_colour(skin, sex),
         teeth=_pick(rng, _TEETH),
         tongue=_towards((200, 100, 104), (170, 80, 92), float(rng.random())),
         tooth_gap=float(rng.choice([0.0, 0.0, 0.01, 0.018])),
@@ -192,6 +191,13 @@ def random_speaker(seed: int, sex: Sex | None = None) -> Speaker:
         wall=_pick(rng, _WALLS),
         look=1000 + seed,
     )
+
+
+def _lip_colour(skin: Colour, sex: Sex) -> Colour:
+    """Redder than the skin, and darker in any light: dlib sees lips by that."""
+    factors = (0.86, 0.46, 0.52) if sex == "F" else (0.84, 0.62, 0.62)
+    red, green, blue = (round(c * factor) for c, factor in zip(skin, factors, strict=True))
+    return (red, green, blue)
 
 
 def _pick(rng: np.random.Generator, choices: tuple[Colour, ...]) -> Colour:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
-from pipeline.sample.canvas import Canvas, Mask, Picture, curve, disc, ribbon
+from pipeline.sample.canvas import Canvas, Mask, Picture, curve, disc, ribbon, shifted
 from pipeline.sample.landmarks import Points
 from pipeline.sample.relief import noise, rounded, shade
 from pipeline.sample.speakers import Speaker
@@ -78,20 +77,20 @@ def paint_body(speaker: Speaker, canvas: Canvas, shape: tuple[int, int]) -> Mask
     """Paint neck and shoulders on a canvas in face units; returns their mask."""
     rng = np.random.default_rng([speaker.look, 7])
     neck_half = (0.50 if speaker.sex == "M" else 0.42) * speaker.face_width
-    neck = np.array([(-neck_half, 0.5), (-neck_half, 1.25), (-neck_half - 0.06, 1.6), (-neck_half - 0.5, 1.95), (0, 2.6),
-                     (neck_half + 0.5, 1.95), (neck_half + 0.06, 1.6), (neck_half, 1.25), (neck_half, 0.5)])  # fmt: skip
+    edge = [(neck_half, 0.5), (neck_half, 1.25), (neck_half + 0.03, 1.55), (neck_half + 0.22, 1.9)]
+    neck = np.array([*((-x, y) for x, y in edge), (0.0, 2.6), *edge[::-1]])
     broad = 1.95 if speaker.sex == "M" else 1.7
     slope = np.array(
-        [(-neck_half - 0.12, 1.66), (-0.95, 1.86), (-broad + 0.25, 2.1), (-broad, 2.6), (-broad - 0.1, 4.2)]
+        [(-neck_half + 0.02, 1.52), (-0.95, 1.80), (-broad + 0.25, 2.06), (-broad, 2.6), (-broad - 0.1, 4.2)]
     )
     shoulders = np.concatenate([curve(slope), curve(slope)[::-1] * (-1, 1)])
-    neck_mask, cloth_mask = _mask(canvas, curve(neck, closed=True), shape), _mask(canvas, shoulders, shape)
+    neck_mask, cloth_mask = canvas.full_cover(curve(neck, closed=True)), canvas.full_cover(shoulders)
     skin = np.empty((*shape, 3), np.float32)
     skin[:] = np.array(speaker.skin) * (0.94, 0.88, 0.86)
     neck_relief = rounded(neck_mask, canvas.scale, 0.5, 0.5, 0.04)
     bare = Canvas(shade(skin, neck_relief, canvas.scale, speaker.light, 0.03), canvas.project, canvas.scale)
     chin_shadow = curve(np.array([(-0.75, 0.6), (-0.5, 1.25), (0.0, 1.52), (0.5, 1.25), (0.75, 0.6)]))
-    bare.tint(chin_shadow + (-0.08 * speaker.light, 0), (0.50, 0.42, 0.42), 0.85, soft=0.07)
+    bare.tint(shifted(chin_shadow, -0.08 * speaker.light, 0), (0.40, 0.33, 0.33), 0.9, soft=0.06)
     for side in (-1, 1):
         cord = np.array([(0.40, 1.1), (0.26, 1.5), (0.08, 1.86)]) * (side, 1)
         bare.tint(ribbon(curve(cord), [0.02, 0.06, 0.03]), (0.85, 0.8, 0.78), 0.5, soft=0.03)
@@ -101,20 +100,12 @@ def paint_body(speaker: Speaker, canvas: Canvas, shape: tuple[int, int]) -> Mask
     folds = rounded(cloth_mask, canvas.scale, 0.7, 0.6, 0.08) + 0.02 * noise(shape, 0.5 * canvas.scale, rng)
     dressed = Canvas(shade(cloth, folds, canvas.scale, speaker.light, 0.0), canvas.project, canvas.scale)
     opening = _dress(speaker, dressed, bare, neck_half)
-    worn = cloth_mask if opening is None else cloth_mask * (1 - _mask(canvas, opening, shape))
+    worn = cloth_mask if opening is None else cloth_mask * (1 - canvas.full_cover(opening))
     if speaker.garment == "rollneck":
         collar = _roll(neck_half)
-        worn = np.maximum(worn, _mask(canvas, collar, shape))
+        worn = np.maximum(worn, canvas.full_cover(collar))
     canvas.picture[:] = bare.picture + worn[..., None] * (dressed.picture - bare.picture)
-    return np.maximum(np.maximum(neck_mask, cloth_mask), worn)
-
-
-def _mask(canvas: Canvas, outline: Points, shape: tuple[int, int]) -> Mask:
-    full = np.zeros(shape, np.float32)
-    covered = canvas.cover(outline)
-    if covered is not None:
-        full[covered[0], covered[1]] = covered[2]
-    return full
+    return np.asarray(np.maximum(np.maximum(neck_mask, cloth_mask), worn))
 
 
 def _roll(neck_half: float) -> Points:
@@ -134,12 +125,12 @@ def _dress(speaker: Speaker, dressed: Canvas, bare: Canvas, neck_half: float) ->
         return None
     deep = {"crew": 1.93, "vneck": 2.3, "shirt": 2.15}[speaker.garment]
     if speaker.garment == "crew":
-        opening = curve(np.array([(-wide, 1.5), (-wide + 0.04, 1.68), (-0.3, 1.87), (0, deep), (0.3, 1.87), (wide - 0.04, 1.68),
-                                  (wide, 1.5)]))  # fmt: skip
+        edge = [(wide, 1.5), (wide - 0.04, 1.68), (0.3, 1.87)]
+        opening = curve(np.array([*((-x, y) for x, y in edge), (0.0, deep), *edge[::-1]]))
     else:
         opening = np.array([(-wide, 1.5), (-wide + 0.06, 1.68), (0, deep), (wide - 0.06, 1.68), (wide, 1.5)])
     hem = opening[1:-1] if speaker.garment != "crew" else opening[4:-4]
-    dressed.tint(ribbon(hem + (0, 0.05), [0.05, 0.07, 0.05]), (0.84, 0.83, 0.83), 0.8, soft=0.006)
+    dressed.tint(ribbon(shifted(hem, 0, 0.05), [0.05, 0.07, 0.05]), (0.84, 0.83, 0.83), 0.8, soft=0.006)
     bare.tint(ribbon(hem, [0.06, 0.08, 0.06]), dark, 0.7, soft=0.03)
     if speaker.garment == "shirt":
         _collar(speaker, dressed, wide, deep)
@@ -151,8 +142,8 @@ def _collar(speaker: Speaker, dressed: Canvas, wide: float, deep: float) -> None
     light = np.minimum(np.array(speaker.cloth) * 1.08 + 8, 255)
     for side in (-1, 1):
         leaf = np.array([(wide - 0.06, 1.56), (0.02, deep - 0.02), (0.20, deep + 0.2), (wide + 0.12, 1.86)]) * (side, 1)
-        dressed.tint(leaf + (0, 0.03), (0.5, 0.5, 0.52), 0.6, soft=0.025)
+        dressed.tint(shifted(leaf, 0, 0.03), (0.5, 0.5, 0.52), 0.6, soft=0.025)
         dressed.fill(leaf, light, 1.0, soft=0.004)
     placket = np.array([(0.0, deep), (0.0, 4.0)])
-    dressed.tint(ribbon(placket + (0.09, 0.1), [0.012, 0.012]), (0.7, 0.7, 0.7), 0.8, soft=0.006)
+    dressed.tint(ribbon(shifted(placket, 0.09, 0.1), [0.012, 0.012]), (0.7, 0.7, 0.7), 0.8, soft=0.006)
     dressed.fill(disc((0.0, deep + 0.22), 0.026), np.minimum(light * 0.8 + 30, 255), 1.0, 0.004)

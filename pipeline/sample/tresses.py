@@ -44,9 +44,9 @@ class Tresses:
     def lock(self, inner: Points, outer: Points, count: int, stray: float = 0.012) -> None:
         """Hair between two lines that run from root to tip: a ground, then strands that part and join again."""
         self.mass(np.concatenate([inner, outer[::-1]]))
-        steps = np.linspace(0, 1, 24)
+        steps = np.linspace(0.0, 1.0, 24, dtype=np.float64)
         inner, outer = _resampled(inner, steps), _resampled(outer, steps)
-        wisps = self.rng.uniform(0.55, 1.35, 28)
+        wisps = self.rng.uniform(0.72, 1.22, 60)
         for _ in range(count):
             across = self.rng.uniform(0, 1)
             first, last = sorted(self.rng.uniform(0, 1, 2)) if self.rng.random() < 0.6 else (0.0, 1.0)
@@ -54,7 +54,7 @@ class Tresses:
             drift = across + 0.10 * self.rng.normal() * (steps - 0.3)
             path = inner + np.clip(drift, 0, 1)[:, None] * (outer - inner)
             path = path + self.rng.normal(0, stray, 2) * steps[:, None]
-            brightness = np.interp(across * 27, np.arange(28), wisps) * self.rng.uniform(0.75, 1.25)
+            brightness = np.interp(across * 59, np.arange(60), wisps) * self.rng.uniform(0.66, 1.34)
             self.strand(path[part], float(brightness))
 
     def curl(self, centre: Points, radius: float) -> None:
@@ -66,16 +66,22 @@ class Tresses:
             path = centre + radius * shrink * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
             self.strand(path, float(self.rng.uniform(0.5, 1.5)) * (0.6 + 0.55 * shrink), 1)
 
-    def finished(self, light: float, gloss: float = 0.05, halo: Field | None = None) -> tuple[Picture, Mask]:
-        """The lit colours (H, W, 3) in 0-255 and the cover 0-1; `halo` adds the band of light that smooth hair has."""
-        cover = self._cover.astype(np.float32) / 255
+    def finished(self, light: float, crisp: bool = False, halo: Field | None = None) -> tuple[Picture, Mask]:
+        """The lit colours (H, W, 3) in 0-255 and the cover 0-1.
+
+        Args:
+            crisp: ringlets and bristles, each in its own light, rather than one smooth volume.
+            halo: (H, W) strength of the band of light that smooth hair has.
+        """
+        cover: Mask = self._cover.astype(np.float32) / np.float32(255)
         texture = cv2.cvtColor(self._picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        relief = rounded(cover, self._scale, 0.45, 0.42, 0.05) + texture * (0.012 / max(texture.max(), 1.0))
+        volume, grain, gloss = (0.20, 0.035, 0.0) if crisp else (0.42, 0.010, 0.05)
+        relief = rounded(cover, self._scale, 0.45, volume, 0.05) + texture * (grain / max(float(texture.max()), 1.0))
         relief += 0.004 * noise((relief.shape[0], relief.shape[1]), 0.12 * self._scale, self.rng)
         lit = shade(self._picture.astype(np.float32), relief, self._scale, light, gloss)
         if halo is not None:
-            grain = (texture / max(texture.mean(), 1.0)).clip(0, 2)
-            lit += (halo * grain)[..., None] * (0.45 * self.colour.astype(np.float32) + 26)
+            sheen = (texture / max(float(texture.mean()), 1.0)).clip(0, 2)
+            lit += (halo * sheen)[..., None] * (0.36 * self.colour.astype(np.float32) + 26)
         return np.clip(lit, 0, 255), cover
 
     def _pixels(self, points: Points) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:

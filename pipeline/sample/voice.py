@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ SAMPLE_RATE = 16000
 
 
 def synthesise(
-    sounds: list[tuple[float, Sound]], seconds: float, pitch_hertz: float, seed: npt.ArrayLike
+    sounds: list[tuple[float, Sound]], seconds: float, pitch_hertz: float, seed: Sequence[int]
 ) -> npt.NDArray[np.int16]:
     """The sounds as 16-bit mono samples at `SAMPLE_RATE`: harmonics shaped by formants, and noise for consonants."""
     rng = np.random.default_rng(seed)
