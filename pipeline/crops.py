@@ -115,18 +115,11 @@ def _box_corners(transform: npt.NDArray[np.float32], size: int) -> tuple[float, 
 
 def _window(plane: Plane, have: Box, wanted: Box) -> Plane:
     """`wanted` out of a plane that covers `have`, with its border replicated where it does not reach."""
-    part = plane[
-        max(wanted.top - have.top, 0) : max(wanted.bottom - have.top, 1),
-        max(wanted.left - have.left, 0) : max(wanted.right - have.left, 1),
-    ]
-    if part.size == 0:  # the crop lies beyond the right or bottom edge altogether
-        part = plane[-1:, -1:]
-    up, left = max(have.top - wanted.top, 0), max(have.left - wanted.left, 0)
-    down = wanted.bottom - wanted.top - up - part.shape[0]
-    right = wanted.right - wanted.left - left - part.shape[1]
-    if not (up or left or down or right):
-        return part
-    return np.asarray(cv2.copyMakeBorder(part, up, down, left, right, cv2.BORDER_REPLICATE), np.uint8)
+    if have.contains(wanted):
+        return plane[wanted.top - have.top : wanted.bottom - have.top, wanted.left - have.left : wanted.right - have.left]
+    rows = np.clip(np.arange(wanted.top, wanted.bottom) - have.top, 0, plane.shape[0] - 1)
+    columns = np.clip(np.arange(wanted.left, wanted.right) - have.left, 0, plane.shape[1] - 1)
+    return plane[rows[:, None], columns]
 
 
 def _resample(plane: Plane, box: tuple[float, float, float, float], size: int) -> Plane:

@@ -17,8 +17,9 @@ class Box(NamedTuple):
     bottom: int
 
     def clipped(self, width: int, height: int) -> Box:
-        """The part inside a picture of that size; empty (right <= left) where they do not meet."""
-        return Box(max(self.left, 0), max(self.top, 0), min(self.right, width), min(self.bottom, height))
+        """The part inside a picture of that size; where they do not meet, the picture's nearest pixels."""
+        left, top = (min(max(low, 0), (size - 1) // 2 * 2) for low, size in ((self.left, width), (self.top, height)))
+        return Box(left, top, max(min(self.right, width), left + 1), max(min(self.bottom, height), top + 1))
 
     def contains(self, other: Box) -> bool:
         """Whether `other` lies within this box."""

@@ -132,7 +132,8 @@ class _Build(luigi.Task):  # type: ignore[misc]
             raise InputError(f"{self.task_family} needs the corpus: name its folder with --corpus-root")
         if not 0 <= self.max_failures <= 1:
             raise InputError(f"--max-failures must be a fraction in [0, 1], got {self.max_failures:g}")
-        plan = make_plan(self.corpus, self._inventory(), self._settings)
+        settings = self._settings
+        plan = make_plan(self.corpus, self._inventory(), settings)
         path = plan_file(Path(self.out), plan.digest)
         if not path.is_file():
             save_plan(path, plan)

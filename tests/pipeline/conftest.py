@@ -1,0 +1,38 @@
+"""Videos that tests make for themselves: moving test patterns by ffmpeg, talking heads by the sample corpus."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.video import ffmpeg_path
+
+MakeVideo = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def make_video(tmp_path_factory: pytest.TempPathFactory) -> MakeVideo:
+    """make_video(name, *ffmpeg arguments, source="testsrc2=..."): encodes a test pattern."""
+    folder = tmp_path_factory.mktemp("videos")
+
+    def make(name: str, *arguments: str, source: str = "testsrc2=size=320x240:rate=25:duration=0.4") -> Path:
+        path = folder / name
+        if not path.exists():
+            command = [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", source, *arguments, f"file:{path}"]
+            subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def sample_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sample corpus of three speakers, two clips of 1.5 s each."""
+    from pipeline.sample import write_sample_corpus
+
+    root = tmp_path_factory.mktemp("sample")
+    write_sample_corpus(root, speakers=3, clips=2, seconds=1.5, fps=10, workers=2)
+    return root

@@ -1,0 +1,194 @@
+"""Shards: what is written is what is read, merged or not, in any process; and the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline.errors import DatasetError
+from pipeline.files import atomic_write, sha256_of
+from pipeline.shards import (
+    STORAGES,
+    FrameRow,
+    ShardReader,
+    VideoEntry,
+    dataset_digest,
+    merge_shards,
+    open_dataset,
+    write_shard,
+)
+from pipeline.weights import k_codes, k_table
+
+
+def rows(count: int, seed: int = 0) -> Iterator[FrameRow]:
+    random = np.random.default_rng(seed)
+    for number in range(count):
+        landmarks = random.uniform(60, 160, (68, 2)).astype(np.float32)
+        yield FrameRow(
+            frames=random.integers(0, 255, (224, 224, 3), dtype=np.uint8),
+            landmarks=landmarks,
+            k_codes=k_codes(landmarks, 224),
+            mouth_openness=float(random.uniform(0, 30)),
+            frame_index=2 * number,
+            pts_seconds=number / 25,
+            crop_transform=random.normal(size=(2, 3)).astype(np.float32),
+        )
+
+
+def write(path: Path, count: int = 7, seed: int = 0, storage: str = "raw", name: str = "a b/é_1.mp4") -> Path:
+    entry = VideoEntry(name, "Zoë", "ab" * 32, 29.97, 0, count, (4, 2, 0, 1, 3))
+    write_shard(path, entry, rows(count, seed), k_table().levels, storage)
+    return path
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_round_trip(storage: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "x.h5", storage=storage)
+    with ShardReader(path) as reader:
+        assert len(reader) == 7
+        assert reader.entries == [VideoEntry("a b/é_1.mp4", "Zoë", "ab" * 32, 29.97, 0, 7, (4, 2, 0, 1, 3))]
+        for number, row in enumerate(rows(7)):
+            for name, value in row._asdict().items():
+                assert np.array_equal(
+                    getattr(reader, name)([number])[0],
+                    np.asarray(value, np.float32) if name == "mouth_openness" else value,
+                )
+        assert np.array_equal(reader.k_levels, k_table().levels)
+
+
+def test_the_layout_is_readable_with_h5py_alone(tmp_path: Path) -> None:
+    with h5py.File(write(tmp_path / "x.h5"), "r") as file:
+        assert file["frames"].shape == (7, 224, 224, 3)
+        assert file["frames"].chunks == (1, 224, 224, 3)
+        assert file["k_codes"].dtype == np.uint8
+        assert file["videos/id"].asstr()[0] == "a b/é_1.mp4"
+        assert file["videos/bank"][:].tolist() == [[4, 2, 0, 1, 3]]
+        assert file["videos/first_row"].dtype == np.int32
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_merged_shards_hold_every_video_with_its_bank_moved(storage: str, tmp_path: Path) -> None:
+    parts = [write(tmp_path / f"{n}.h5", 6 + n, n, storage, f"{n}.mp4") for n in range(3)]
+    merge_shards(tmp_path / "all.h5", parts)
+    with ShardReader(tmp_path / "all.h5") as merged:
+        assert [(e.id, e.first_row, e.row_count) for e in merged.entries] == [
+            ("0.mp4", 0, 6),
+            ("1.mp4", 6, 7),
+            ("2.mp4", 13, 8),
+        ]
+        assert merged.entries[2].bank == (17, 15, 13, 14, 16)
+        for part, entry in zip(parts, merged.entries, strict=True):
+            with ShardReader(part) as single:
+                ours, theirs = slice(entry.first_row, entry.first_row + entry.row_count), slice(None)
+                for name in FrameRow._fields:
+                    assert np.array_equal(getattr(merged, name)(ours), getattr(single, name)(theirs)), name
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
+    once = [sha256_of(write(tmp_path / f"{n}.h5", storage="zstd")) for n in range(2)]
+    assert once[0] == once[1]
+
+
+def test_rows_may_come_in_any_order_and_repeat(tmp_path: Path) -> None:
+    with ShardReader(write(tmp_path / "x.h5")) as reader:
+        whole = reader.frames(slice(None))
+        assert np.array_equal(reader.frames([6, 0, 6, 3]), whole[[6, 0, 6, 3]])
+        assert reader.landmarks(np.array([5, 1])).shape == (2, 68, 2)
+        with pytest.raises(IndexError, match=r"x\.h5: rows must be in \[0, 7\), got 0 to 7"):
+            reader.frames([0, 7])
+
+
+def test_too_few_or_many_rows_leave_no_file(tmp_path: Path) -> None:
+    entry = VideoEntry("a", "s", "", 25.0, 0, 3, (0, 0, 0, 0, 0))
+    for count in (2, 4):
+        with pytest.raises(ValueError, match="rows"):
+            write_shard(tmp_path / "x.h5", entry, rows(count), k_table().levels)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _sum_in_child(reader: ShardReader, numbers: list[int]) -> int:
+    return int(reader.frames(numbers).sum())
+
+
+def test_a_reader_works_across_fork_and_pickle(tmp_path: Path) -> None:
+    reader = ShardReader(write(tmp_path / "x.h5", storage="zstd"))
+    expected = [int(reader.frames([n]).sum()) for n in range(7)]
+    assert int(pickle.loads(pickle.dumps(reader)).frames([2]).sum()) == expected[2]
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        got = pool.starmap(_sum_in_child, [(reader, [n]) for n in range(7)] * 3)
+    assert got == expected * 3
+    reader.close()
+
+
+def test_broken_missing_and_foreign_shards_name_the_file(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"gone\.h5: the shard is missing"):
+        ShardReader(tmp_path / "gone.h5").frames([0])
+    (tmp_path / "noise.h5").write_bytes(b"noise" * 100)
+    with pytest.raises(DatasetError, match=r"noise\.h5: the shard is damaged"):
+        ShardReader(tmp_path / "noise.h5").frames([0])
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file.attrs["schema"] = "another/9"
+    with pytest.raises(DatasetError, match="schema must be flnet-shard/1, got another/9"):
+        len(ShardReader(tmp_path / "other.h5"))
+
+
+def test_atomic_write_leaves_nothing_after_a_failure(tmp_path: Path) -> None:
+    def fail() -> None:
+        with atomic_write(tmp_path / "sub" / "x") as temporary:
+            temporary.write_text("half")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fail()
+    assert list((tmp_path / "sub").iterdir()) == []
+    with atomic_write(tmp_path / "sub" / "x") as temporary:
+        temporary.write_text("whole")
+    assert [path.read_text() for path in (tmp_path / "sub").iterdir()] == ["whole"]
+
+
+def test_dataset_json_lists_videos_by_split(tmp_path: Path) -> None:
+    write(tmp_path / "shards/train/x.h5")
+    contents = {
+        "schema": "flnet-dataset/1",
+        "corpus": "timit",
+        "digest": "d",
+        "config": {},
+        "splits": {"train": {}},
+        "shards": [{"path": "shards/train/x.h5", "split": "train"}],
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(contents))
+    dataset = open_dataset(tmp_path)
+    (video,) = dataset.videos("train")
+    assert (video.speaker, video.row_count, video.bank) == ("Zoë", 7, (4, 2, 0, 1, 3))
+    with pytest.raises(DatasetError, match="no split 'test'; the dataset has train"):
+        dataset.videos("test")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "no finished dataset"),
+        ("{", "not readable"),
+        ('{"schema": "x"}', "schema must be"),
+        ("[]", "schema must be"),
+    ],
+)
+def test_what_is_no_dataset(text: str | None, message: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(DatasetError, match=message):
+        open_dataset(tmp_path)
+
+
+def test_digest_depends_on_every_path_and_sum_but_not_on_their_order() -> None:
+    first = dataset_digest({"a": "1", "b": "2"})
+    assert first == dataset_digest({"b": "2", "a": "1"})
+    assert first != dataset_digest({"a": "2", "b": "1"})
+    assert first != dataset_digest({"a": "1"})

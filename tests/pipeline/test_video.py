@@ -1,0 +1,152 @@
+"""Decoding: every frame once, in order, with the container's own timestamps, whatever the format."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import VideoError
+from pipeline.video import VideoReader, ffmpeg_path, read_frames
+
+MakeVideo = Callable[..., Path]
+
+
+def decode_by_the_book(path: Path) -> list[np.ndarray]:
+    """ffmpeg's own grey frames, as the reference."""
+    probe = subprocess.run([ffmpeg_path(), "-i", f"file:{path}"], capture_output=True, text=True, check=False).stderr
+    command = [ffmpeg_path(), "-v", "error", "-i", f"file:{path}", "-fps_mode", "passthrough"]
+    command += ["-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "-strict", "-1", "-"]
+    data = subprocess.run(command, capture_output=True, check=True).stdout
+    header, _, rest = data.partition(b"\n")
+    fields = {field[:1]: field[1:] for field in header.decode().split()[1:]}
+    width, height = int(fields["W"]), int(fields["H"])
+    size = width * height + 2 * ((width + 1) // 2) * ((height + 1) // 2)
+    assert "Video:" in probe
+    frames = []
+    while rest:
+        _, _, rest = rest.partition(b"\n")
+        frames.append(np.frombuffer(rest[: width * height], np.uint8).reshape(height, width))
+        rest = rest[size:]
+    return frames
+
+
+FORMATS = {
+    "h264": ("a.mp4", ["-c:v", "libx264"], "320x240"),
+    "odd_444": ("b.mp4", ["-vf", "format=yuv444p,scale=319:241", "-c:v", "libx264"], "319x241"),
+    "ten_bit": ("c.mkv", ["-c:v", "libx264", "-pix_fmt", "yuv420p10le"], "320x240"),
+    "mpeg1": ("d.mpg", ["-c:v", "mpeg1video"], "352x288"),
+    "b_frames": ("e.mp4", ["-c:v", "libx264", "-bf", "3"], "640x360"),
+    "spaces": ("f g'h\"_ é.mp4", ["-c:v", "libx264"], "320x240"),
+    "newline": ("-i\nj.mp4", ["-c:v", "libx264"], "320x240"),
+}
+
+
+@pytest.mark.parametrize("case", FORMATS)
+def test_frames_are_those_of_ffmpeg(case: str, make_video: MakeVideo) -> None:
+    name, arguments, size = FORMATS[case]
+    drawn = size if size != "319x241" else "320x240"  # the pattern has even sizes, a filter makes it odd
+    path = make_video(name, *arguments, source=f"testsrc2=size={drawn}:rate=25:duration=0.4")
+    expected = decode_by_the_book(path)
+    with VideoReader(path) as reader:
+        frames = [(frame.index, frame.pts_seconds, frame.y.copy()) for frame in reader]
+    assert [index for index, _, _ in frames] == list(range(10))
+    np.testing.assert_allclose(np.diff([pts for _, pts, _ in frames]), 0.04, atol=1e-3)
+    assert all(np.array_equal(ours, theirs) for (_, _, ours), theirs in zip(frames, expected, strict=True))
+    assert reader.fps == pytest.approx(25)
+    assert f"{reader.width}x{reader.height}" == size
+    assert reader.errors == []
+
+
+def test_chroma_planes_have_half_the_size_rounded_up(make_video: MakeVideo) -> None:
+    path = make_video("odd.mp4", "-vf", "format=yuv444p,scale=319:241", "-c:v", "libx264")
+    frame = next(iter(read_frames(path)))
+    assert (frame.y.shape, frame.u.shape, frame.v.shape) == ((241, 319), (121, 160), (121, 160))
+
+
+def test_variable_frame_rate_keeps_its_timestamps(make_video: MakeVideo) -> None:
+    keep = "select='not(eq(n,3)+eq(n,4)+eq(n,8))'"
+    path = make_video("vfr.mp4", "-vf", keep, "-fps_mode", "passthrough", "-c:v", "libx264")
+    times = [frame.pts_seconds for frame in read_frames(path)]
+    np.testing.assert_allclose(times, np.array([0, 1, 2, 5, 6, 7, 9]) * 0.04, atol=1e-3)
+
+
+def test_a_late_start_is_not_moved_to_zero(make_video: MakeVideo) -> None:
+    path = make_video("late.ts", "-c:v", "libx264", "-output_ts_offset", "7.5")
+    assert next(iter(read_frames(path))).pts_seconds > 7
+
+
+def test_rotation_flag_is_applied(make_video: MakeVideo, tmp_path: Path) -> None:
+    plain, turned = make_video("plain.mp4", "-c:v", "libx264"), tmp_path / "turned.mp4"
+    command = [ffmpeg_path(), "-v", "error", "-display_rotation", "90", "-i", plain, "-c", "copy", turned]
+    subprocess.run(command, check=True)
+    with VideoReader(turned) as reader:
+        frames = [frame.y.shape for frame in reader]
+    assert (reader.width, reader.height) == (240, 320)
+    assert set(frames) == {(320, 240)}
+
+
+def test_colour_is_reported(make_video: MakeVideo) -> None:
+    flags = ["-colorspace", "bt709", "-color_range", "tv"]
+    tagged = next(iter(read_frames(make_video("tagged.mp4", "-c:v", "libx264", *flags)))).colour
+    assert (tagged.matrix, tagged.full_range, tagged.chroma_left) == ("bt709", False, True)
+    untagged = next(iter(read_frames(make_video("untagged.mpg", "-c:v", "mpeg1video")))).colour
+    assert (untagged.full_range, untagged.chroma_left) == (False, False)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a video\n", os.urandom(4096)], ids=["empty", "text", "noise"])
+def test_what_is_no_video_says_so_with_its_name(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match=r"broken\.mp4: no video frame") as caught:
+        list(read_frames(path))
+    assert caught.value.reason == "unreadable"
+    assert "\n" not in str(caught.value)
+
+
+def test_sound_alone_is_unreadable(make_video: MakeVideo) -> None:
+    path = make_video("sound.mp4", "-c:a", "aac", source="sine=duration=0.3")
+    with pytest.raises(VideoError, match="no video stream"):
+        list(read_frames(path))
+
+
+def test_a_cut_off_video_gives_its_frames_and_a_warning(make_video: MakeVideo, tmp_path: Path) -> None:
+    whole = make_video("whole.mkv", "-c:v", "libx264", source="testsrc2=size=320x240:rate=25:duration=3")
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with VideoReader(cut) as reader:
+        count = sum(1 for _ in reader)
+    assert 0 < count < 75
+    assert reader.errors
+
+
+def test_playlists_do_not_open_other_files(make_video: MakeVideo, tmp_path: Path) -> None:
+    other = make_video("secret.mp4", "-c:v", "libx264")
+    playlist = tmp_path / "list.mp4"
+    playlist.write_text(f"ffconcat version 1.0\nfile '{other}'\n")
+    with pytest.raises(VideoError):
+        list(read_frames(playlist))
+
+
+def test_an_ffmpeg_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = tmp_path / "ffmpeg"
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+    hanging.chmod(hanging.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(hanging))
+    with pytest.raises(VideoError, match="gave nothing") as caught:
+        list(read_frames(tmp_path / "any.mp4", stall_seconds=0.3))
+    assert caught.value.reason == "timeout"
+
+
+def test_leaving_early_ends_the_decoder(make_video: MakeVideo) -> None:
+    path = make_video("long.mp4", "-c:v", "libx264", source="testsrc2=size=640x480:rate=25:duration=4")
+    with VideoReader(path) as reader:
+        next(iter(reader))
+        process = reader._process
+    assert process is not None
+    assert process.returncode is not None
