@@ -58,6 +58,7 @@ class _OneLine(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, (FlnetError, OSError)) and not logging.getLogger(record.name).isEnabledFor(logging.DEBUG):
-            below_the_bar = "\n" if "Worker" in str(record.msg) else ""  # a task's error comes while the bar is drawn
-            record.msg, record.args, record.exc_info = below_the_bar + one_line(error), (), None
+            if "Worker" in str(record.msg):  # a task's error comes while the bar is drawn: go below it
+                record.levelname = f"\n{record.levelname}"
+            record.msg, record.args, record.exc_info = one_line(error), (), None
         return True
