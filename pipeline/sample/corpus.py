@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import joblib
 import numpy as np
 from tqdm import tqdm
@@ -96,6 +98,8 @@ def write_sample_corpus(
         BuildError: ffmpeg failed.
     """
     root = Path(root)
+    if workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}")
     plans = plan_corpus(speakers, clips, seconds, fps, size, seed)
     _refuse_strangers(root, plans)
     by_speaker = [plans[i : i + clips] for i in range(0, len(plans), clips)]
@@ -160,6 +164,8 @@ def write_clip(root: Path, plan: ClipPlan) -> bool:
 
 
 def _write_clips(root: Path, plans: list[ClipPlan]) -> int:
+    """What a worker process does; the processes share the cores, so OpenCV's own threads would be in the way."""
+    cv2.setNumThreads(1)
     for plan in plans:
         write_clip(root, plan)
     return len(plans)
@@ -191,9 +197,9 @@ def _is_done(video: Path, truth: Path, plan: ClipPlan) -> bool:
     if not (video.is_file() and truth.is_file()):
         return False
     try:
-        with np.load(truth) as known:
+        with truth.open("rb") as file, np.load(file) as known:
             return str(known["settings"]) == plan.settings and str(known["video_sha256"]) == sha256_of(video)
-    except (OSError, ValueError, KeyError):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         return False  # not one of ours, or damaged: draw it again
 
 

@@ -32,7 +32,8 @@ def _paint_brow(canvas: Canvas, speaker: Speaker, brow: Points) -> None:
     """A soft band and single hairs along the five brow points, outer end first."""
     line = curve(brow + _BROW_INK)
     weight = speaker.brow_weight
-    colour = 0.62 * np.array(speaker.hair) + 0.06 * np.array(speaker.skin)
+    skin = np.array(speaker.skin)
+    colour = np.minimum(0.62 * np.array(speaker.hair) + 0.06 * skin, 0.48 * skin)  # fair brows still show
     canvas.fill(ribbon(line, np.array([0.012, 0.040, 0.056, 0.062, 0.05]) * weight), colour, 0.55, soft=0.011)
     canvas.fill(ribbon(line, np.array([0.006, 0.026, 0.038, 0.040, 0.022]) * weight), colour, 0.6, soft=0.005)
     rng = np.random.default_rng([speaker.look, 2])

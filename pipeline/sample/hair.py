@@ -80,7 +80,7 @@ def _long(back: Tresses, front: Tresses) -> None:
     _hanging_back(back, width=1.08, end=1.95)
     for side in (-1, 1):
         front.lock(smooth(*_LONG_INNER) * (side, 1), smooth(*_LONG_OUTER) * (side, 1), 1400)
-    front.strand(smooth((0.0, -0.96), (0.0, -1.2), (0.0, -1.42)), 0.5, width=2)  # the parting
+    front.strand(smooth((0.0, -0.96), (0.0, -1.2), (0.0, -1.42)), 0.62, width=2)  # the parting
 
 
 def _bob(back: Tresses, front: Tresses) -> None:

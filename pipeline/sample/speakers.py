@@ -124,7 +124,7 @@ _SKINS: tuple[Colour, ...] = (
     (210, 160, 124),
     (172, 118, 86),
     (136, 88, 62),
-    (106, 68, 48),
+    (124, 82, 58),
 )
 _HAIRS: tuple[Colour, ...] = ((24, 20, 20), (58, 38, 28), (96, 62, 38), (168, 118, 60), (130, 60, 36), (140, 134, 130))
 _IRISES: tuple[Colour, ...] = ((60, 38, 26), (92, 128, 160), (96, 136, 96), (112, 92, 58), (104, 118, 128))
@@ -147,6 +147,7 @@ def random_speaker(seed: int, sex: Sex | None = None) -> Speaker:
     drawn_sex: Sex = "F" if rng.random() < 0.5 else "M"
     sex = drawn_sex if sex is None else sex
     skin = _pick(rng, _SKINS)
+    dark = sum(skin) < 400  # dark skin goes with dark hair and eyes
     feminine = sex == "F"
     styles: tuple[HairStyle, ...] = (
         ("long", "bob", "curly", "bun") if feminine else ("cropped", "short", "quiff", "curly", "bald")
@@ -158,9 +159,9 @@ def random_speaker(seed: int, sex: Sex | None = None) -> Speaker:
         name=f"Random {seed}",
         sex=sex,
         skin=skin,
-        hair=_pick(rng, _HAIRS),
+        hair=_pick(rng, _HAIRS[:2] if dark else _HAIRS),
         hair_style=styles[rng.integers(len(styles))],
-        iris=_pick(rng, _IRISES),
+        iris=_pick(rng, _IRISES[:1] if dark else _IRISES),
         lid=_pick(rng, _LIDS) if feminine else natural_lid,
         lips=_lip_colour(skin, sex),
         teeth=_pick(rng, _TEETH),
