@@ -7,10 +7,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.detection import Face, Luma
+from pipeline.detection import Luma
 
 THUMBNAIL_PX = 48  # samples along the longer side of a frame
-PATCH_PX = 20  # samples along the side of a face
 SAME_SCENE = 0.55  # correlation of two frames' thumbnails; a hand-held camera stays above it, most cuts do not
 
 Samples = npt.NDArray[np.float32]
@@ -20,15 +19,6 @@ def thumbnail(luma: Luma) -> Samples:
     """Every n-th pixel of a frame, about 48 along the longer side, float32 0 to 255, flattened."""
     step = max(1, max(luma.shape) // THUMBNAIL_PX)
     return luma[step // 2 :: step, step // 2 :: step].ravel().astype(np.float32)
-
-
-def face_patch(luma: Luma, face: Face) -> Samples:
-    """A face box in 400 samples (20x20) of zero mean and unit length; outside the picture its edge is repeated."""
-    height, width = luma.shape
-    steps = (np.arange(PATCH_PX) + 0.5) * (face.size / PATCH_PX)
-    rows = np.minimum(np.maximum(face.top + steps, 0), height - 1).astype(np.intp)
-    columns = np.minimum(np.maximum(face.left + steps, 0), width - 1).astype(np.intp)
-    return normalised(luma[rows[:, None], columns].ravel().astype(np.float32))
 
 
 def normalised(samples: Samples) -> Samples:

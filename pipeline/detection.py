@@ -16,6 +16,7 @@ Luma = npt.NDArray[np.uint8]
 BOX_PX = 72  # side of the box that dlib reports for its smallest window (80 px with its surroundings)
 PYRAMID_STEP = 1.2  # dlib's pyramid: every level is 5/6 of the one before
 CELL_PX = 8  # side of a cell of the detector's histograms of gradients
+SAME_PLACE = 0.4  # overlap of two boxes of one face
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class FaceDetector:
 
     def confirms(self, luma: Luma, face: Face) -> bool:
         """A second look at a doubtful face: chance finds do not survive another size of the picture."""
-        return any(face.overlap(again) > 0.4 for again in self.around(luma, face, 0.9, off_step=True))
+        return any(face.overlap(again) > SAME_PLACE for again in self.around(luma, face, 0.9, off_step=True))
 
     def _run(
         self, picture: Luma, left: float, top: float, reduction: float, threshold: float, upsample: int

@@ -19,10 +19,10 @@ class TrackSettings:
         far_reach: the same where the face is not as expected, or was lost.
         calm_motion: motion a frame below which a face is calm, in units of its size.
         largest_motion: motion from which a frame is detected at once.
-        largest_gap: distance of the expected from the detected box, in units of its size, from which the track's
-            calibration is begun anew.
-        least_likeness: correlation of a face with itself one frame before below which it is detected at once.
-        same_likeness: correlation with its usual look from which a face found elsewhere is the same one.
+        largest_gap: distance of the expected from the detected box, in units of its size, from which a face must
+            look the same to be the same one, and the track's calibration is begun anew.
+        least_likeness: correlation of a face's place with itself one frame before below which it is detected at once.
+        same_likeness: correlation of looks (`FaceLook.fine`) from which two faces are one person's.
         largest_residual: Procrustes distance of neighbouring frames' shapes above which they are doubted.
         box_gain: weight of a new detection in the running box (`BoxModel`).
         halve_from: box size in pixels from which landmarks are predicted at half resolution (`LandmarkPredictor`).
@@ -30,7 +30,8 @@ class TrackSettings:
         look_every: frames between looks at the whole picture for other faces.
         look_pixels: size of the reduced picture for that, at most.
         linger: frames for which a lost face is looked for where it was, on every frame.
-        patience: frames for which nobody else in the same scene takes a lost face's place.
+        patience: frames for which nobody who was seen elsewhere takes a lost face's place.
+        rival_patience: the same for somebody who was seen in front of it.
         search: how frames without a face are searched.
     """
 
@@ -43,7 +44,7 @@ class TrackSettings:
     largest_motion: float = 0.06
     largest_gap: float = 0.25
     least_likeness: float = 0.8
-    same_likeness: float = 0.65
+    same_likeness: float = 0.6
     largest_residual: float = 0.08
     box_gain: float = 0.2
     halve_from: float = 360.0
@@ -52,4 +53,5 @@ class TrackSettings:
     look_pixels: int = 400_000
     linger: int = 50
     patience: int = 12
+    rival_patience: int = 25
     search: SearchSettings = field(default_factory=SearchSettings)

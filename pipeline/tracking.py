@@ -9,17 +9,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.appearance import Samples, Scene, face_patch, likeness, normalised
-from pipeline.detection import Face, FaceDetector, LandmarkPredictor, Luma, main_face, merit, reduction_for
+from pipeline.appearance import Scene, likeness
+from pipeline.detection import SAME_PLACE, Face, FaceDetector, LandmarkPredictor, Luma, main_face, merit, reduction_for
 from pipeline.face_box import BoxModel, Points, disagreement, shape_residual
+from pipeline.face_look import FaceLook, face_look, whole_look
 from pipeline.face_search import FaceSearch
+from pipeline.lost_face import LostFace
 from pipeline.track_settings import TrackSettings
 
 __all__ = ["NO_FACE", "FaceObservation", "FaceTracker", "TrackSettings"]
 
 NO_FACE = "no_face"
-SAME_PLACE = 0.4  # overlap of two boxes of one face
-LOOK_GAIN = 0.05  # weight of a detection in a face's usual look
+COMPANY_FRAMES = 50  # for so long somebody seen beside a face may be the one who comes to stand in front of it
+BESIDE = 0.2  # overlap of two faces' boxes at most; dlib gives boxes within boxes, too
+SURVEY_FRAMES = 4  # between looks at the wider neighbourhood of a face that is changing
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,15 @@ class _Track:
 
     landmarks: Points
     box: Face  # the detector's box on these landmarks, with the score of the last detection
-    patch: Samples  # what was in that box
-    usual: Samples  # what is in it as a rule
+    look: FaceLook  # of these landmarks
     model: BoxModel
     motion: float  # of late, a frame, in units of the face size
     faces: int
     age: int = 0  # frames since the last detection
     unlooked: int = 0  # frames since the last look at the whole picture
+    unsurveyed: int = 0  # frames since the last look at the wider neighbourhood
+    uncrowded: int = COMPANY_FRAMES  # frames since another face was seen beside it
+    rival: bool = False  # it is gone, and somebody else is there
 
 
 class FaceTracker:
@@ -70,8 +75,7 @@ class FaceTracker:
         self._search = FaceSearch(settings.search, self._detector)
         self._scene = Scene(settings.cut_levels)
         self._track: _Track | None = None
-        self._lost: _Track | None = None  # the face that was followed last in this scene
-        self._missing = 0  # frames since then
+        self._lost: LostFace | None = None  # the face that was followed last in this scene
 
     def observe(self, luma: Luma) -> FaceObservation:
         """The main face of the next frame.
@@ -82,8 +86,10 @@ class FaceTracker:
         if luma.ndim != 2 or luma.dtype != np.uint8:
             raise ValueError(f"luma must be (H, W) uint8, got {luma.shape} {luma.dtype}")
         cut = self._scene.is_cut(luma)
-        if self._track is not None and not self._follow(self._track, luma, cut):
-            self._track, self._lost, self._missing = None, self._track, 0
+        track = self._track
+        if track is not None and not self._follow(track, luma, cut):
+            self._lost = LostFace(track.box, track.look, track.uncrowded < COMPANY_FRAMES, track.rival)
+            self._track = None
             self._search.lost()
         if self._track is None:
             if cut:
@@ -100,19 +106,20 @@ class FaceTracker:
         settings = self._settings
         track.age += 1
         track.unlooked += 1
-        expected = track.box
-        alike = likeness(track.patch, face_patch(luma, expected)) >= settings.least_likeness
-        if cut and not alike:
+        track.unsurveyed += 1
+        track.uncrowded += 1
+        still = likeness(track.look.whole, whole_look(luma, track.landmarks)) >= settings.least_likeness
+        if cut and not still:
             return False
-        if alike and track.age < self._interval(track):
-            landmarks = self._predictor.landmarks(luma, expected)
-            box = track.model.box(landmarks, expected.score)
-            motion = disagreement(box, expected)
+        if still and track.age < self._interval(track):
+            landmarks = self._predictor.landmarks(luma, track.box)
+            box = track.model.box(landmarks, track.box.score)
+            motion = disagreement(box, track.box)
             residual = shape_residual(landmarks, track.landmarks)
             if motion < settings.largest_motion and residual < settings.largest_residual:
-                self._advance(track, luma, landmarks, box, motion)
+                self._advance(track, luma, landmarks, box)
                 return True
-        face = self._detect(track, luma)
+        face = self._detect(track, luma, still)
         if face is None:
             return False
         self._correct(track, luma, face)
@@ -129,48 +136,55 @@ class FaceTracker:
             return max(1, settings.detect_every // 3)
         return settings.detect_every
 
-    def _detect(self, track: _Track, luma: Luma) -> Face | None:
+    def _detect(self, track: _Track, luma: Luma, still: bool) -> Face | None:
         """The followed face as the detector sees it; None where it does not."""
         settings, expected = self._settings, track.box
-
-        def fitness(face: Face) -> float:
-            return face.overlap(expected) + likeness(track.usual, face_patch(luma, face))
-
-        if likeness(track.usual, track.patch) >= settings.same_likeness:
-            faces = self._detector.around(luma, expected, settings.reach, settings.lapse_score)
-            face = max(faces, key=fitness, default=None)
-            if face is not None and face.overlap(expected) >= SAME_PLACE:
-                return face if face.score >= 0 or self._detector.confirms(luma, face) else None
+        survey = not still and track.unsurveyed >= SURVEY_FRAMES
+        reach = settings.far_reach if survey else settings.reach
+        faces = self._detector.around(luma, expected, reach, settings.lapse_score)
+        face = max(faces, key=expected.overlap, default=None)
+        if survey and face is not None:
+            track.unsurveyed = 0
+            self._note_company(track, face, faces)
+        if face is not None and disagreement(face, expected) < settings.largest_gap:
+            return face if face.score >= 0 or self._detector.confirms(luma, face) else None
         faces = self._detector.around(luma, expected, settings.far_reach)
-        face = max(faces, key=fitness, default=None)
-        if face is None or (face.overlap(expected) < SAME_PLACE and not self._is_same(track, luma, face)):
-            return None
-        return face
+        for face in sorted(faces, key=expected.overlap, reverse=True):
+            if track.uncrowded >= COMPANY_FRAMES or self._looks_same(track, luma, face):
+                return face
+        track.rival = bool(faces)
+        return None
 
-    def _is_same(self, track: _Track, luma: Luma, face: Face) -> bool:
-        """Whether a face elsewhere looks like the track's."""
-        return likeness(track.usual, face_patch(luma, face)) >= self._settings.same_likeness
+    def _note_company(self, track: _Track, face: Face, faces: list[Face]) -> None:
+        """Remember that there is somebody else, of at least half the face's size, beside it."""
+        others = [other for other in faces if other.score >= self._settings.search.confirm_score]
+        others = [other for other in others if other.overlap(face) < BESIDE and other.size > face.size / 2]
+        if others:
+            track.uncrowded = 0
+
+    def _looks_same(self, track: _Track, luma: Luma, face: Face) -> bool:
+        if disagreement(face, track.box) < self._settings.largest_gap:
+            return True
+        look = face_look(luma, self._predictor.landmarks(luma, face))
+        return likeness(look.fine, track.look.fine) >= self._settings.same_likeness
 
     def _correct(self, track: _Track, luma: Luma, face: Face) -> None:
         """Take a detection in, and take the track to this frame with it."""
-        expected = track.box
-        gap = disagreement(face, expected)
+        gap = disagreement(face, track.box)
         if gap >= self._settings.largest_gap:
             track.model = BoxModel(self._settings.box_gain)
         # A small gap is the detector's coarseness, a large one motion.
         weight = min(1.0, gap / self._settings.largest_gap)
-        landmarks = self._predictor.landmarks(luma, _between(expected, face, weight))
+        landmarks = self._predictor.landmarks(luma, _between(track.box, face, weight))
         track.model.learn(landmarks, face)
         track.age = 0
-        box = track.model.box(landmarks, face.score)
-        self._advance(track, luma, landmarks, box, disagreement(box, expected))
-        track.usual = normalised(track.usual + LOOK_GAIN * (track.patch - track.usual))
+        self._advance(track, luma, landmarks, track.model.box(landmarks, face.score))
 
-    def _advance(self, track: _Track, luma: Luma, landmarks: Points, box: Face, motion: float) -> None:
+    def _advance(self, track: _Track, luma: Luma, landmarks: Points, box: Face) -> None:
+        track.motion += 0.5 * (disagreement(box, track.box) - track.motion)
         track.landmarks = landmarks
         track.box = box
-        track.motion += 0.5 * (motion - track.motion)
-        track.patch = face_patch(luma, box)
+        track.look = face_look(luma, landmarks)
 
     def _look_interval(self, track: _Track) -> int:
         """Frames between looks at the whole picture: more often while it is doubtful that this is a face."""
@@ -185,31 +199,43 @@ class FaceTracker:
         faces = self._detector.search(luma, max(1.0, coarsest, reduction_for(track.box.size)))
         others = [face for face in faces if face.overlap(track.box) < SAME_PLACE]
         track.faces = 1 + len(others)
+        self._note_company(track, track.box, faces)
         if others and track.box.score < settings.sure_score / 2:
             other = main_face(others)
             if other.score >= settings.sure_score and merit(other) > 2 * merit(track.box):
-                self._track = self._start(luma, other, track.faces)
+                landmarks = self._predictor.landmarks(luma, other)
+                self._track = self._start(other, landmarks, face_look(luma, landmarks), track.faces)
 
     def _find(self, luma: Luma) -> _Track | None:
         """The face lost last where it is seen again, else the main one of the picture."""
-        settings, lost = self._settings, self._lost
-        self._missing += 1
-        if lost is not None and self._missing <= settings.linger:
-            near = self._detector.around(luma, lost.box, settings.far_reach)
-            face = max(near, key=lost.box.overlap, default=None)
-            if face is not None and (face.overlap(lost.box) >= SAME_PLACE or self._is_same(lost, luma, face)):
-                return self._start(luma, face, lost.faces)
+        lost = self._lost
+        if lost is not None:
+            lost.missing += 1
+            if lost.missing <= self._settings.linger:
+                near = self._detector.around(luma, lost.box, self._settings.far_reach)
+                near.sort(key=lost.box.overlap, reverse=True)
+                track = self._first_welcome(luma, near, len(near))
+                if track is not None:
+                    return track
         faces = self._search.find(luma)
-        if lost is not None and self._missing <= settings.patience:
-            faces = [face for face in faces if self._is_same(lost, luma, face)]
-        return self._start(luma, main_face(faces), len(faces)) if faces else None
+        return self._first_welcome(luma, sorted(faces, key=merit, reverse=True), len(faces))
 
-    def _start(self, luma: Luma, face: Face, faces: int) -> _Track:
-        landmarks = self._predictor.landmarks(luma, face)
+    def _first_welcome(self, luma: Luma, faces: list[Face], seen: int) -> _Track | None:
+        """Follow the first of some faces that may take the lost one's place."""
+        for face in faces:
+            landmarks = self._predictor.landmarks(luma, face)
+            look = face_look(luma, landmarks)
+            if self._lost is None or self._lost.yields_to(face, look, seen == 1, self._settings):
+                track = self._start(face, landmarks, look, seen)
+                if self._lost is not None and self._lost.company:
+                    track.uncrowded = 0
+                return track
+        return None
+
+    def _start(self, face: Face, landmarks: Points, look: FaceLook, faces: int) -> _Track:
         model = BoxModel(self._settings.box_gain)
         model.learn(landmarks, face)
-        patch = face_patch(luma, face)
-        return _Track(landmarks, face, patch, patch, model, self._settings.calm_motion, faces)
+        return _Track(landmarks, face, look, model, self._settings.calm_motion, faces)
 
 
 def _between(expected: Face, face: Face, weight: float) -> Face:

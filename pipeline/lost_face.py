@@ -1,0 +1,48 @@
+"""Who may take the place of a face that was lost: the same person at once, others in the same scene after a while."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.appearance import likeness
+from pipeline.detection import SAME_PLACE, Face
+from pipeline.face_box import disagreement
+from pipeline.face_look import FaceLook
+from pipeline.track_settings import TrackSettings
+
+NEAR = 2.0  # in units of the face size: how far a face may come while it is not seen
+
+
+@dataclass
+class LostFace:
+    """A face that was followed until lately.
+
+    Attributes:
+        box: where it was.
+        look: what it looked like.
+        company: another face was seen beside it not long before.
+        rival: it vanished where somebody else appeared, who most likely stands in front of it.
+        missing: frames since then.
+    """
+
+    box: Face
+    look: FaceLook
+    company: bool
+    rival: bool
+    missing: int = 0
+
+    def yields_to(self, face: Face, look: FaceLook, alone: bool, settings: TrackSettings) -> bool:
+        """Whether a face is followed from now on: it is the same, or has waited long enough.
+
+        Args:
+            alone: there is no other face in the picture.
+        """
+        if likeness(look.fine, self.look.fine) >= settings.same_likeness:
+            return True
+        if self.rival:
+            return self.missing > settings.rival_patience
+        if face.overlap(self.box) >= SAME_PLACE:
+            return True
+        if alone and not self.company and disagreement(face, self.box) < NEAR:
+            return True
+        return self.missing > settings.patience
