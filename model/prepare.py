@@ -45,9 +45,9 @@ def prepare_batch(batch: Batch, device: torch.device, config: ModelConfig) -> Pr
     target_landmarks = resize_landmarks(batch.target_landmarks, stored, size)
     bank_landmarks = resize_landmarks(batch.bank_landmarks, stored, size)[batch.group]
     return PreparedBatch(
-        bank=resize_area(_to_network_range(batch.banks), size)[batch.group],
+        bank=resize_area(to_network_range(batch.banks), size)[batch.group],
         field=offset_field(target_landmarks, bank_landmarks, size, config.margin_px),
-        target=resize_area(_to_network_range(batch.targets), size),
+        target=resize_area(to_network_range(batch.targets), size),
         weight_map=resize_area(landmark_weights(batch.k_codes, batch.k_levels), size),
         target_landmarks=target_landmarks,
         bank_landmarks=bank_landmarks,
@@ -84,6 +84,6 @@ def _area_matrix(stored: int, size: int) -> Tensor:
     return (overlap.clamp(min=0) / scale).float()
 
 
-def _to_network_range(frames: Tensor) -> Tensor:
+def to_network_range(frames: Tensor) -> Tensor:
     """uint8 (..., H, W, 3) in 0 to 255 to float32 (..., 3, H, W) in [-1, 1]."""
     return frames.movedim(-1, -3).float() / 127.5 - 1.0
