@@ -50,7 +50,8 @@ def ribbon(path: Points, widths: npt.ArrayLike) -> Points:
 
 def shifted(points: Points, right: float, down: float) -> Points:
     """The points moved by so many units."""
-    return points + np.array([right, down])
+    moved: Points = points + np.array([right, down])
+    return moved
 
 
 def disc(centre: Numbers, radius_x: float, radius_y: float | None = None, corners: int = 24) -> Points:
