@@ -208,7 +208,7 @@ def _refuse_strangers(root: Path, plans: list[ClipPlan]) -> None:
     ours = {plan.video(root) for plan in plans}
     strangers = sorted(set(root.glob("volunteers/*/Clips/*/*.mp4")) - ours)
     if strangers:
-        raise InputError(f"{strangers[0]}: not a clip of this sample corpus; give an empty --out, or remove {root}")
+        raise InputError(f"{strangers[0]}: not a clip of this sample corpus; give an empty folder, or move it away")
 
 
 def _cast(ids: tuple[str, ...], seed: int) -> list[Speaker]:
