@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,7 @@ class FaceDetector:
     """dlib's frontal detector (histograms of gradients, five views) behind boxes in source pixels."""
 
     def __init__(self) -> None:
-        import dlib
-
-        self._detector: Any = dlib.get_frontal_face_detector()
+        self._detector = _dlib_detector()
 
     def search(self, luma: Luma, reduction: float = 1.0, threshold: float = 0.0, upsample: int = 0) -> list[Face]:
         """All faces of a picture that dlib finds after a reduction, best score first.
@@ -162,7 +161,7 @@ class LandmarkPredictor:
         import dlib
 
         self._rectangle: Any = dlib.rectangle
-        self._predictor: Any = dlib.shape_predictor(str(model))
+        self._predictor = _dlib_predictor(model)
         self._studio_range = studio_range
         self._halve_from = halve_from
 
@@ -186,6 +185,26 @@ class LandmarkPredictor:
         shape = self._predictor(part, self._rectangle(round(x), round(y), round(x + size), round(y + size)))
         points = np.array([(point.x, point.y) for point in shape.parts()], np.float32)
         return points * grid + np.array((left + shift, top + shift), np.float32)
+
+
+def load_models(model: Path) -> None:
+    """Load what the classes above need (a second of work), so that processes forked from this one have it at once."""
+    _dlib_detector()
+    _dlib_predictor(model)
+
+
+@lru_cache(maxsize=1)
+def _dlib_detector() -> Any:
+    import dlib
+
+    return dlib.get_frontal_face_detector()
+
+
+@lru_cache(maxsize=1)
+def _dlib_predictor(model: Path) -> Any:
+    import dlib
+
+    return dlib.shape_predictor(str(model))
 
 
 def _full_range(luma: Luma) -> Luma:
