@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,7 +19,7 @@ import numpy.typing as npt
 from pipeline import crops, geometry
 from pipeline.bank import choose_bank
 from pipeline.corpora import Source
-from pipeline.errors import VideoError
+from pipeline.errors import InputError, VideoError
 from pipeline.files import atomic_write, sha256_of
 from pipeline.landmark_model import landmark_model_path
 from pipeline.regions import Box, Region, RegionStore, keep_region
@@ -28,6 +30,11 @@ from pipeline.video import Frame, read_frames
 from pipeline.weights import k_codes, k_table
 
 DROP_REASONS = ("no_face", "too_small", "out_of_frame")
+# Reasons that may lie in the circumstances: such videos are tried again as long as the build is unfinished.
+PASSING_REASONS = ("changed", "crashed", "timeout", "vanished")
+READINGS = 2  # a file that changed while it was read is read again, but not for ever
+_GONE = (errno.ENOENT, errno.ENOTDIR)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
 REGION_BUDGET = 256 << 20  # bytes of picture kept while a video is tracked; what is beyond is decoded a second time
 
 
@@ -78,9 +85,7 @@ def places(work: Path, source: Source, settings: Settings) -> Places:
     )
 
 
-def prepare_video(
-    root: Path, source: Source, settings: Settings, work: Path, model: Path | None
-) -> VideoResult:
+def prepare_video(root: Path, source: Source, settings: Settings, work: Path, model: Path | None) -> VideoResult:
     """Prepare one video unless that is done already; its faults become the result, never an exception.
 
     Args:
@@ -92,35 +97,82 @@ def prepare_video(
         FlnetError, OSError: what is no fault of the video, such as a full disk.
     """
     put = places(work, source, settings)
-    if put.result.is_file():
-        return load_result(put.result)
+    done = load_result(put.result)
+    if done is not None and (done.status != "ok" or put.shard.is_file()):
+        return done
     blank = VideoResult(source.id, source.speaker, source.split)
     try:
-        result = _prepare(root / source.id, blank, settings, put, model)
+        result = _prepare_unchanged(root / source.id, blank, settings, put, model)
     except VideoError as error:
-        result = replace(blank, status="failed", error=f"{error.reason}: {error}")
-    with atomic_write(put.result) as temporary:
-        temporary.write_text(json.dumps(asdict(result)), encoding="utf-8")
+        if error.reason == "vanished" and not root.is_dir():
+            raise InputError(f"{root}: the corpus is gone; is it mounted? run again to go on") from error
+        result = failed(source, error.reason, str(error))
+    save_result(put.result, result)
     return result
 
 
-def load_result(path: Path) -> VideoResult:
-    """A result that `prepare_video` wrote."""
-    return VideoResult(**json.loads(path.read_text(encoding="utf-8")))
+def failed(source: Source, reason: str, message: str) -> VideoResult:
+    """The result of a video that gave nothing."""
+    return VideoResult(source.id, source.speaker, source.split, status="failed", error=f"{reason}: {message}")
+
+
+def is_passing(result: VideoResult) -> bool:
+    """Whether another try may well end otherwise."""
+    return result.status != "ok" and result.error.split(":")[0] in PASSING_REASONS
+
+
+def save_result(path: Path, result: VideoResult) -> None:
+    """Record that a video is done."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(asdict(result)), encoding="utf-8")
+
+
+def load_result(path: Path) -> VideoResult | None:
+    """A final result that `save_result` wrote; None where there is none, or trying again may give another."""
+    try:
+        result = VideoResult(**json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return None if is_passing(result) else result
+
+
+def _prepare_unchanged(
+    path: Path, blank: VideoResult, settings: Settings, put: Places, model: Path | None
+) -> VideoResult:
+    """`_prepare` on a file that is the same before and after, so that pixels, track and checksum belong together."""
+    for _ in range(READINGS):
+        sha256 = _checksum(path)
+        try:
+            result = _prepare(path, replace(blank, sha256=sha256), settings, put, model)
+        except VideoError:
+            if _checksum(path) == sha256:
+                raise
+        else:
+            if _checksum(path) == sha256:
+                return result
+    raise VideoError("changed", f"{path}: changes while it is read; build again when it has its final content")
+
+
+def _checksum(path: Path) -> str:
+    """The file's SHA-256. What keeps it from being read is the video's fault, or that of the machine (OSError)."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would give bytes for ever, or none
+            raise VideoError("unreadable", f"{path}: is not a regular file")
+        return sha256_of(path)
+    except OSError as error:
+        reason = "vanished" if error.errno in _GONE else "unreadable" if error.errno in _FORBIDDEN else None
+        if reason is None:
+            raise
+        raise VideoError(reason, f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _prepare(path: Path, blank: VideoResult, settings: Settings, put: Places, model: Path | None) -> VideoResult:
-    try:
-        sha256 = sha256_of(path)
-    except OSError as error:
-        raise VideoError("vanished", f"{path}: cannot be read ({error.strerror})") from error
-    track, store = load_track(put.track, sha256), RegionStore(0)
+    track, store = load_track(put.track, blank.sha256), RegionStore(0)
     if track is None:
         track, store = _track(path, settings, model)
-        save_track(put.track, track, sha256)
+        save_track(put.track, track, blank.sha256)
     result = replace(
         blank,
-        sha256=sha256,
         fps=track.fps,
         width=track.width,
         height=track.height,
@@ -133,7 +185,7 @@ def _prepare(path: Path, blank: VideoResult, settings: Settings, put: Places, mo
         return replace(result, status="failed", error=_too_few(path, track, drops, settings))
     kept = [cut.frame for cut in cuts]
     entry, rows = _rows(path, track, cuts, store, settings)
-    entry = replace(entry, id=blank.id, speaker=blank.speaker, source_sha256=sha256)
+    entry = replace(entry, id=blank.id, speaker=blank.speaker, source_sha256=blank.sha256)
     levels = k_table(settings.k_gamma, settings.k_floor).levels
     write_shard(put.shard, entry, rows, levels, settings.storage)
     paddings = [crops.padding_fraction(cut.transform, FRAME_SIZE, track.width, track.height) for cut in cuts]

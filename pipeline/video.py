@@ -28,6 +28,7 @@ from pipeline.errors import InputError, VideoError
 
 STALL_SECONDS = 60.0  # an ffmpeg that gives nothing for so long is stopped
 MAX_PIXELS = 8192 * 8192  # a larger picture is refused by the decoder, before memory is spent
+MAX_FRAMES = 500_000  # more than four hours; a longer video is refused, before its track fills the memory
 PIPE_BYTES = 1 << 20
 # Containers that hold their own pictures. Playlists and scripts, which make ffmpeg open other files, are left out.
 CONTAINERS = (
@@ -96,7 +97,8 @@ class VideoReader:
         stall_seconds: time without a sign of life from ffmpeg after which the video is given up.
 
     Raises (while iterating):
-        VideoError: `unreadable` where ffmpeg finds no picture in the file, `timeout` where it hangs.
+        VideoError: `unreadable` where ffmpeg finds no picture in the file, `timeout` where it hangs, `too_long`
+            after `MAX_FRAMES` frames.
     """
 
     def __init__(self, path: str | Path, stall_seconds: float = STALL_SECONDS) -> None:
@@ -142,6 +144,8 @@ class VideoReader:
         buffer = np.empty(0, np.uint8)
         seen = 0
         while (info := self._next_info()) is not None:
+            if seen == MAX_FRAMES:
+                raise VideoError("too_long", f"{self.path}: has more than {MAX_FRAMES} frames; cut it into pieces")
             self.width, self.height = info.width, info.height
             chroma = (info.width + 1) // 2 * ((info.height + 1) // 2)
             luma = info.width * info.height
