@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pipeline import cli
 from pipeline.check import check_dataset
+from pipeline.errors import InputError
+from pipeline.report import PICTURES, write_report
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m pipeline",
         description="Look after a dataset. To build one: luigi --module pipeline BuildTimit --help",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="check")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="check|report")
     check = commands.add_parser(
         "check",
         help="verify every shard and print the dataset's digest",
@@ -26,6 +28,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     check.add_argument("dataset", type=Path, help="the dataset's folder (the build's --out)")
     check.set_defaults(run=_check)
+    report = commands.add_parser(
+        "report",
+        help="write a page that shows the dataset, to <dataset>/report/index.html",
+        description="Write one HTML page that shows a dataset: what is in it and what was left out, distributions, "
+        "every speaker's bank, and the videos that deserve a look first. It needs no network and no other file.",
+    )
+    report.add_argument("dataset", type=Path, help="the dataset's folder (the build's --out)")
+    report.add_argument(
+        "--pictures",
+        type=int,
+        default=PICTURES,
+        metavar="N",
+        help="videos shown with pictures, some 25 kB each: the most suspicious and one of each speaker (%(default)s)",
+    )
+    report.set_defaults(run=_report)
     return cli.run(parser, lambda args: int(args.run(args)), argv)
 
 
@@ -37,6 +54,13 @@ def _check(args: argparse.Namespace) -> int:
         print(f"{args.dataset}: {len(defects)} defects", file=sys.stderr)
         return 1
     print(digest)
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    if args.pictures < 0:
+        raise InputError(f"--pictures must be 0 or more, got {args.pictures}")
+    print(write_report(args.dataset, args.pictures, progress=True))
     return 0
 
 

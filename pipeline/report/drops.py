@@ -1,0 +1,133 @@
+"""Frames that were dropped: for each reason one to look at, from the source video where it can still be found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from pipeline import crops
+from pipeline.errors import VideoError
+from pipeline.geometry import Points, face_width
+from pipeline.prepare import DROP_REASONS, plan_cuts
+from pipeline.regions import Box
+from pipeline.report.gather import Entry, Gathered, read_track
+from pipeline.report.pictures import Picture, data_uri
+from pipeline.settings import Settings
+from pipeline.shards import FRAME_SIZE
+from pipeline.track import Track
+from pipeline.video import Frame, VideoReader
+
+SIDE = 480  # of an example, at most
+TRIES = 3  # videos, for an example of one reason
+DECODED_AT_MOST = 3000  # frames, to reach an example
+LANDMARK_COLOUR, CROP_COLOUR = (90, 255, 160), (255, 210, 60)
+
+
+@dataclass(frozen=True)
+class DropExample:
+    """A frame that was dropped, or why none can be shown."""
+
+    reason: str
+    place: int  # of its video among the entries
+    picture: str = ""  # data URI
+    frame: int = -1  # number of the source frame
+    note: str = ""  # why there is no picture
+
+
+def drop_examples(gathered: Gathered, progress: bool) -> list[DropExample]:
+    """One example for each reason that happened.
+
+    Args:
+        progress: show a bar.
+    """
+    entries = gathered.entries
+    happened = [reason for reason in DROP_REASONS if any(reason in entry.drops for entry in entries)]
+    bar = tqdm(happened, "dropped frames", unit="reason", delay=1, disable=not progress)
+    return [_example(gathered, reason) for reason in bar]
+
+
+def _example(gathered: Gathered, reason: str) -> DropExample:
+    """From one of the videos that lost most frames for this reason, one that is in the dataset if possible."""
+    entries = gathered.entries
+    having = [place for place, entry in enumerate(entries) if reason in entry.drops]
+    having.sort(key=lambda place: (not entries[place].arrived, -entries[place].drops[reason], place))
+    if not (gathered.dataset.root / "work").is_dir():
+        return DropExample(reason, having[0], note="the work folder is gone, and with it which frames these were")
+    note = ""
+    for place in having[:TRIES]:
+        try:
+            return _from_source(gathered, entries[place], place, reason)
+        except VideoError as error:
+            note = note or str(error)
+    return DropExample(reason, having[0], note=note)
+
+
+def _from_source(gathered: Gathered, entry: Entry, place: int, reason: str) -> DropExample:
+    """Decode a source video up to a frame that was dropped.
+
+    Raises:
+        VideoError: its landmarks or the video itself are gone; the message is for the page.
+    """
+    track = read_track(gathered.dataset, entry.id, entry.sha256)
+    if track is None:
+        raise VideoError("vanished", "its landmarks are not in the work folder any more")
+    if not entry.path.is_file():
+        raise VideoError("vanished", f"the source video is not at {entry.path} any more")
+    number, box = _dropped_frame(track, _crop_settings(gathered.dataset.config), reason)
+    with VideoReader(entry.path) as reader:
+        for count, frame in enumerate(reader):
+            if count == number:
+                picture = _drawn(frame, track.landmarks[number], box)
+                return DropExample(reason, place, data_uri(picture), int(track.frame_index[number]))
+    raise VideoError("unreadable", f"{entry.path} has fewer frames than when the dataset was built")
+
+
+def _crop_settings(config: dict[str, Any]) -> Settings:
+    """The settings that drop frames; those of the tracker may have other names by now, and are not needed."""
+    return Settings(**{name: config[name] for name in ("centre", "face_fraction", "min_face_px", "max_padding")})
+
+
+def _dropped_frame(track: Track, settings: Settings, reason: str) -> tuple[int, Box | None]:
+    """A frame in the middle of those dropped for that reason, and the outline of its crop if that is what was wrong."""
+    cuts, _, scale = plan_cuts(track, settings)
+    seen = np.isfinite(track.landmarks[:, 0, 0])
+    wide = np.zeros(len(track), bool)
+    wide[seen] = face_width(track.landmarks[seen]) >= settings.min_face_px
+    dropped = ~np.isin(np.arange(len(track)), [cut.frame for cut in cuts])
+    places = np.flatnonzero({"no_face": ~seen, "too_small": seen & ~wide, "out_of_frame": wide & dropped}[reason])
+    if not len(places):
+        raise VideoError("vanished", "its landmarks in the work folder are of another build")
+    near = places[places < DECODED_AT_MOST]
+    number = int(near[len(near) // 2] if len(near) else places[0])
+    if reason != "out_of_frame":
+        return number, None
+    transform = crops.crop_transform(track.landmarks[number], scale, settings.centre, FRAME_SIZE)
+    return number, crops.source_box(transform, FRAME_SIZE)
+
+
+def _drawn(frame: Frame, points: Points, box: Box | None) -> Picture:
+    """A frame scaled down, with its landmarks and its crop's outline where it has them."""
+    height, width = frame.y.shape
+    scale = min(1.0, SIDE / max(width, height))
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    planes = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (frame.y, frame.u, frame.v)]
+    picture = np.ascontiguousarray(cv2.transform(cv2.merge(planes), crops.yuv_to_rgb(frame.colour)), np.uint8)
+    if np.isfinite(points).all():
+        for x, y in np.rint(points * scale).astype(int).tolist():
+            cv2.circle(picture, (x, y), 1, LANDMARK_COLOUR, -1, cv2.LINE_AA)
+    return picture if box is None else _outlined(picture, [round(value * scale) for value in box])
+
+
+def _outlined(picture: Picture, box: list[int]) -> Picture:
+    """A crop's outline, with an empty margin around the picture where it lies outside."""
+    height, width = picture.shape[:2]
+    left, top, right, bottom = box
+    above, below = max(-top, 0) + 4, max(bottom - height, 0) + 4
+    before, after = max(-left, 0) + 4, max(right - width, 0) + 4
+    wide = cv2.copyMakeBorder(picture, above, below, before, after, cv2.BORDER_CONSTANT, value=(90, 90, 90))
+    cv2.rectangle(wide, (left + before, top + above), (right + before, bottom + above), CROP_COLOUR, 2)
+    return np.asarray(wide, np.uint8)

@@ -1,0 +1,187 @@
+"""The figures of a report: one entry a source video, from the manifest, the shards and, where they are left, tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas
+from tqdm import tqdm
+
+from pipeline.errors import DatasetError
+from pipeline.manifest import read_manifest
+from pipeline.prepare import DROP_REASONS
+from pipeline.report import measures
+from pipeline.settings import digest_of
+from pipeline.shards import Dataset, ShardReader, VideoEntry
+from pipeline.track import Track, load_track
+
+MANIFEST = "manifest.csv"
+NUMBERS = (
+    *("fps", "width", "height", "frames_seen", "frames_kept", "frames_other_faces"),
+    *("face_width_px", "scale", "padding"),
+    *(f"dropped_{reason}" for reason in DROP_REASONS),
+)
+LOOK_FRAMES = 3  # of the bank, by which a face is compared: the less open ones, where the mouth says least
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What the rows of a video that arrived say; n rows."""
+
+    shard: Path
+    first_row: int
+    bank: tuple[int, ...]  # rows of the video, counted from its first
+    openness: npt.NDArray[np.float32]  # (n,) crop pixels
+    frame_index: npt.NDArray[np.int32]  # (n,)
+    jitter: float  # per cent of the distance between the outer eye corners
+    jumps: int  # steps of the face beyond measures.JUMP
+    largest_step: float  # widths of the face from one frame to the next
+    sharpness: float
+    hashes: npt.NDArray[np.int8]  # of the bank's pictures
+    look: npt.NDArray[np.float32]  # of the face; length 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One source video: its row of the manifest and what else is known of it."""
+
+    id: str
+    speaker: str
+    split: str
+    arrived: bool
+    error: str
+    warning: str
+    path: Path  # as the build was given it
+    sha256: str
+    numbers: Mapping[str, float]  # by the names in NUMBERS
+    measures: Measures | None = None  # None where it did not arrive
+    score: float | None = None  # of the detector, the lowest tenth of the frames; None without a track
+
+    @property
+    def drops(self) -> dict[str, int]:
+        """Dropped frames by reason, those that happened."""
+        counts = {reason: int(self.numbers[f"dropped_{reason}"]) for reason in DROP_REASONS}
+        return {reason: count for reason, count in counts.items() if count}
+
+    @property
+    def seconds(self) -> float:
+        """Length of what was kept."""
+        return self.numbers["frames_kept"] / self.numbers["fps"] if self.numbers["fps"] > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """All entries, sorted by id, and whether the work files were there to be read."""
+
+    dataset: Dataset
+    entries: list[Entry]
+    tracks: int = field(default=0)  # entries whose track is left
+
+
+def gather(dataset: Dataset, progress: bool = False) -> Gathered:
+    """Read the manifest, every shard's small columns and bank pictures, and the tracks that are left in `work/`.
+
+    Args:
+        progress: show a bar.
+
+    Raises:
+        DatasetError: the manifest or a shard is missing or damaged.
+    """
+    table = _manifest(dataset.root / MANIFEST)
+    found = _measure_all(dataset, progress)
+    entries = []
+    tracks = 0
+    names = table.columns.tolist()
+    for values in tqdm(
+        table.sort_values("id", kind="stable").itertuples(index=False), "tracks", len(table), delay=1, unit="video",
+        disable=not progress,
+    ):  # fmt: skip
+        row = dict(zip(names, values, strict=True))
+        track = read_track(dataset, row["id"], row["sha256"])
+        tracks += track is not None
+        entries.append(_entry(row, found.get(row["id"]), _low_score(track)))
+    return Gathered(dataset, entries, tracks)
+
+
+def read_track(dataset: Dataset, video: str, sha256: str) -> Track | None:
+    """The track that the build kept of a video; None where `work/` is gone or the source has changed since."""
+    folder = dataset.root / "work" / "tracks" / digest_of(dataset.config.get("track"))
+    return load_track(folder / f"{digest_of(video)}.npz", sha256) if sha256 else None
+
+
+def _manifest(path: Path) -> pandas.DataFrame:
+    table = read_manifest(path)
+    missing = [name for name in NUMBERS if name not in table.columns]
+    if missing:
+        raise DatasetError(f"{path}: the manifest lacks {', '.join(missing)}; run the build again")
+    for name in NUMBERS:
+        table[name] = pandas.to_numeric(table[name], errors="coerce")
+        if not np.isfinite(table[name]).all():
+            raise DatasetError(f"{path}: {name} must be numbers in every row; run the build again")
+    return table
+
+
+def _entry(row: Mapping[str, Any], found: Measures | None, score: float | None) -> Entry:
+    arrived = row["status"] == "ok"
+    return Entry(
+        id=row["id"],
+        speaker=row["speaker"],
+        split=row["split"],
+        arrived=arrived,
+        error=row["error"],
+        warning=row["warning"],
+        path=Path(row["path"]),
+        sha256=row["sha256"],
+        numbers={name: float(row[name]) for name in NUMBERS},
+        measures=found if arrived else None,
+        score=score if arrived else None,
+    )
+
+
+def _low_score(track: Track | None) -> float | None:
+    if track is None or not np.isfinite(track.score).any():
+        return None
+    return float(np.nanpercentile(track.score, 10))
+
+
+def _measure_all(dataset: Dataset, progress: bool) -> dict[str, Measures]:
+    shards = dataset.contents["shards"]
+    total = sum(int(shard.get("videos", 0)) for shard in shards)
+    found = {}
+    with tqdm(desc="measuring", total=total, delay=1, unit="video", disable=not progress) as bar:
+        for shard in shards:
+            with ShardReader(dataset.root / shard["path"]) as reader:
+                for video in reader.entries:
+                    found[video.id] = _measure(reader, video)
+                    bar.update()
+    return found
+
+
+def _measure(reader: ShardReader, video: VideoEntry) -> Measures:
+    rows = slice(video.first_row, video.first_row + video.row_count)
+    landmarks, frame_index = reader.landmarks(rows), reader.frame_index(rows)
+    points = measures.source_landmarks(landmarks, reader.crop_transform(rows))
+    bank = tuple(row - video.first_row for row in video.bank)
+    pictures = reader.frames(video.bank)
+    steps = measures.steps(points, frame_index)
+    known = steps[np.isfinite(steps)]
+    looks = [measures.face_look(pictures[place], landmarks[bank[place]]) for place in range(len(bank))[:LOOK_FRAMES]]
+    look = np.mean(looks, axis=0)
+    return Measures(
+        shard=reader.path,
+        first_row=video.first_row,
+        bank=bank,
+        openness=reader.mouth_openness(rows),
+        frame_index=frame_index,
+        jitter=measures.jitter(points, frame_index),
+        jumps=int((known > measures.JUMP).sum()),
+        largest_step=float(known.max(initial=0.0)),
+        sharpness=measures.sharpness(pictures, landmarks[list(bank)]),
+        hashes=measures.average_hash(pictures),
+        look=look / max(float(np.linalg.norm(look)), 1e-6),
+    )
