@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from pipeline.shards.schema import (
     STORAGES,
     VideoEntry,
 )
+from pipeline.shards.sink import Sink
 
 
 class FrameRow(NamedTuple):
@@ -124,24 +126,25 @@ def _copy_chunks(source: h5py.h5d.DatasetID, target: h5py.h5d.DatasetID, first: 
         target.write_direct_chunk((first + row, *rest), chunk, mask)
 
 
+@contextmanager
 def _create(
     path: Path,
     rows: int,
     k_levels: npt.NDArray[np.float32],
     storage: str,
     attributes: Mapping[str, str] | None,
-) -> h5py.File:
-    file = h5py.File(path, "w", libver=("v110", "v110"))
-    file.attrs["schema"] = SHARD_SCHEMA
-    file.attrs["storage"] = storage
-    for name, value in (attributes or {}).items():
-        file.attrs[name] = value
-    for name, (shape, dtype) in ROWS.items():
-        chunk = 1 if name in IMAGES else min(max(rows, 1), SMALL_CHUNK_ROWS)
-        filters = STORAGES[storage] if name == "frames" else K_FILTERS if name == "k_codes" else {}
-        file.create_dataset(name, (rows, *shape), dtype, chunks=(chunk, *shape), **filters)
-    file["k_levels"] = k_levels
-    return file
+) -> Iterator[h5py.File]:
+    with Sink(path) as sink, h5py.File(sink, "w", libver=("v110", "v110")) as file:
+        file.attrs["schema"] = SHARD_SCHEMA
+        file.attrs["storage"] = storage
+        for name, value in (attributes or {}).items():
+            file.attrs[name] = value
+        for name, (shape, dtype) in ROWS.items():
+            chunk = 1 if name in IMAGES else min(max(rows, 1), SMALL_CHUNK_ROWS)
+            filters = STORAGES[storage] if name == "frames" else K_FILTERS if name == "k_codes" else {}
+            file.create_dataset(name, (rows, *shape), dtype, chunks=(chunk, *shape), **filters)
+        file["k_levels"] = k_levels
+        yield file
 
 
 def _write_entries(file: h5py.File, entries: Sequence[VideoEntry]) -> None:
