@@ -24,8 +24,10 @@ CENTRES = {"nose": geometry.nose_tip, "eyes": geometry.eyes_midpoint}
 ANCHOR = 111.75
 ROOM = 0.96  # of the half-width: the share within which nearly all landmarks of nearly all frames must lie
 REACH_PERCENTILE = 99.0
-SLACK = 1.25  # of a guessed crop box: how much larger than its own frame asks
+SLACK = 1.15  # of a guessed crop box: how much larger than its own frame asks
 FILTER_SUPPORT = 1.0  # of the triangle filter, in pixels of the coarser grid
+
+Corners = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def crop_scale(landmarks: Points, centre: str, face_fraction: float, size: int) -> float:
@@ -64,10 +66,14 @@ def source_box(transform: npt.NDArray[np.float32], size: int) -> Box:
     return Box(left, top, right, bottom)
 
 
-def likely_box(landmarks: Points, centre: str, face_fraction: float, size: int) -> Box:
+def likely_box(landmarks: Points, centre: str, face_fraction: float) -> Box:
     """A guess at `source_box` from one frame alone, generous, for keeping pixels before the video's scale is known."""
-    scale = crop_scale(landmarks[None], centre, face_fraction, size) / SLACK
-    return source_box(crop_transform(landmarks, scale, centre, size), size)
+    anchor = CENTRES[centre](landmarks)
+    reach = float(np.abs(landmarks - anchor).max()) / ROOM
+    half = SLACK * max(reach, float(geometry.face_width(landmarks)) / (2 * face_fraction)) + 4
+    x, y = (round(float(value) / 2) * 2 for value in anchor)
+    side = round(half / 2) * 2
+    return Box(x - side, y - side, x + side, y + side)
 
 
 def padding_fraction(transform: npt.NDArray[np.float32], size: int, width: int, height: int) -> float:
@@ -99,14 +105,14 @@ def cut(region: Region, transform: npt.NDArray[np.float32], size: int) -> npt.ND
     have = region.box
     half_have = Box(have.left // 2, have.top // 2, (have.right + 1) // 2, (have.bottom + 1) // 2)
     planes = [
-        _resample(_window(region.y, have, wanted), luma, size),
-        _resample(_window(region.u, half_have, half), chroma, size),
-        _resample(_window(region.v, half_have, half), chroma, size),
+        _resample_luma(_window(region.y, have, wanted), luma, size),
+        _resample_chroma(_window(region.u, half_have, half), chroma, size),
+        _resample_chroma(_window(region.v, half_have, half), chroma, size),
     ]
     return np.asarray(cv2.transform(cv2.merge(planes), yuv_to_rgb(region.colour)), np.uint8)
 
 
-def _box_corners(transform: npt.NDArray[np.float32], size: int) -> tuple[float, float, float, float]:
+def _box_corners(transform: npt.NDArray[np.float32], size: int) -> Corners:
     """left, top, right, bottom of the crop's outer edge in source coordinates whose pixel (0, 0) covers [0, 1)²."""
     scale, shift_x, shift_y = float(transform[0, 0]), float(transform[0, 2]), float(transform[1, 2])
     left, top = (-0.5 - shift_x) / scale + 0.5, (-0.5 - shift_y) / scale + 0.5
@@ -115,16 +121,56 @@ def _box_corners(transform: npt.NDArray[np.float32], size: int) -> tuple[float, 
 
 def _window(plane: Plane, have: Box, wanted: Box) -> Plane:
     """`wanted` out of a plane that covers `have`, with its border replicated where it does not reach."""
-    if have.contains(wanted):
-        return plane[wanted.top - have.top : wanted.bottom - have.top, wanted.left - have.left : wanted.right - have.left]
-    rows = np.clip(np.arange(wanted.top, wanted.bottom) - have.top, 0, plane.shape[0] - 1)
-    columns = np.clip(np.arange(wanted.left, wanted.right) - have.left, 0, plane.shape[1] - 1)
-    return plane[rows[:, None], columns]
+    rows, up, down = _reach(wanted.top - have.top, wanted.bottom - have.top, plane.shape[0])
+    columns, left, right = _reach(wanted.left - have.left, wanted.right - have.left, plane.shape[1])
+    part = plane[rows, columns]
+    if not (up or down or left or right):
+        return part
+    return np.asarray(cv2.copyMakeBorder(part, up, down, left, right, cv2.BORDER_REPLICATE), np.uint8)
 
 
-def _resample(plane: Plane, box: tuple[float, float, float, float], size: int) -> Plane:
+def _reach(first: int, end: int, size: int) -> tuple[slice, int, int]:
+    """The part of [first, end) within [0, size), at least its nearest pixel; and what to add before and after it."""
+    start = min(max(first, 0), size - 1)
+    stop = max(min(end, size), start + 1)
+    before = min(max(-first, 0), end - first - (stop - start))
+    return slice(start, stop), before, end - first - (stop - start) - before
+
+
+def _resample_luma(plane: Plane, box: Corners, size: int) -> Plane:
+    """`box` of a plane at size x size: halved by area while that leaves more than it needs, then a triangle filter."""
+    plane, box = _halve(plane, box, size, above=2.0)
     image = Image.fromarray(np.ascontiguousarray(plane))
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
+
+
+def _resample_chroma(plane: Plane, box: Corners, size: int) -> Plane:
+    """The same, less finely: bilinear interpolation is enough for colour differences, which have half the pixels."""
+    plane, (left, top, right, bottom) = _halve(plane, box, size, above=1.5)
+    x, y = (right - left) / size, (bottom - top) / size
+    inverse = np.array([[x, 0, left + x / 2 - 0.5], [0, y, top + y / 2 - 0.5]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.warpAffine(plane, inverse, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
+
+
+def _halve(plane: Plane, box: Corners, size: int, above: float) -> tuple[Plane, Corners]:
+    """Average blocks of 2^k x 2^k until `box` has at most `above` times `size` pixels a side."""
+    factor = 1
+    while box[2] - box[0] > above * size * factor:
+        factor *= 2
+    if factor == 1:
+        return plane, box
+    height, width = plane.shape[0] // factor, plane.shape[1] // factor
+    blocks = plane[: height * factor, : width * factor]
+    left, top, right, bottom = (edge / factor for edge in box)
+    return np.asarray(cv2.resize(blocks, (width, height), interpolation=cv2.INTER_AREA), np.uint8), (
+        left,
+        top,
+        right,
+        bottom,
+    )
 
 
 @lru_cache(maxsize=32)

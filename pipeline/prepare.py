@@ -202,7 +202,7 @@ def _track(path: Path, settings: Settings, model: Path | None) -> tuple[Track, R
     store = RegionStore(REGION_BUDGET)
 
     def keep(place: int, frame: Frame, landmarks: geometry.Points) -> None:
-        store.keep(place, frame, crops.likely_box(landmarks, settings.centre, settings.face_fraction, FRAME_SIZE))
+        store.keep(place, frame, crops.likely_box(landmarks, settings.centre, settings.face_fraction))
 
     return follow(path, settings.track, _model(model), keep), store
 

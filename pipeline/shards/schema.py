@@ -30,7 +30,7 @@ SMALL_CHUNK_ROWS = 1024
 STORAGES: dict[str, dict[str, Any]] = {
     "raw": {},
     "lz4": dict(hdf5plugin.Bitshuffle(nelems=0, cname="lz4")),
-    "zstd": dict(hdf5plugin.Bitshuffle(nelems=0, cname="zstd", clevel=1)),
+    "zstd": dict(hdf5plugin.Zstd(clevel=1)),
     "gzip": {"compression": "gzip", "compression_opts": 1, "shuffle": True},
 }
 K_FILTERS: dict[str, Any] = dict(hdf5plugin.Zstd(clevel=1))

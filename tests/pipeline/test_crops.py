@@ -148,7 +148,7 @@ def test_the_likely_box_covers_the_crop_of_a_steady_video() -> None:
     scale = crops.crop_scale(faces, "nose", 0.6, SIZE)
     for face in faces:
         needed = crops.source_box(crops.crop_transform(face, scale, "nose", SIZE), SIZE)
-        assert crops.likely_box(face, "nose", 0.6, SIZE).contains(needed)
+        assert crops.likely_box(face, "nose", 0.6).contains(needed)
 
 
 def test_a_store_keeps_within_its_budget() -> None:
