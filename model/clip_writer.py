@@ -16,9 +16,11 @@ import numpy.typing as npt
 
 from pipeline.errors import InputError
 from pipeline.files import atomic_write
+from pipeline.video import CONTAINERS as VIDEO_CONTAINERS
 from pipeline.video import NO_CODE_RUNS, ffmpeg_path
 
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
+SOUND_INPUT = {**NO_CODE_RUNS, "format_whitelist": f"{VIDEO_CONTAINERS},wav,w64,aiff,mp3,aac,flac"}
 SOUND_SAMPLES = 256  # in one piece, when sound is cut with the frames that are skipped
 
 
@@ -128,7 +130,7 @@ def _command(
     streams = [pictures.filter("scale", out_color_matrix="bt709", out_range="tv")]
     audible: dict[str, str] = {}
     if sound is not None:
-        streams.append(ffmpeg.input(f"file:{sound.path}", **NO_CODE_RUNS)["a?"])
+        streams.append(ffmpeg.input(f"file:{sound.path}", **SOUND_INPUT)["a?"])
         audible = {"acodec": "aac", "audio_bitrate": "192k", "af": sound_filter(sound)}
     output = ffmpeg.output(
         *streams,

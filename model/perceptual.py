@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import pickle
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from model.hub import Weights, verified_weights
 from pipeline.errors import InputError
 
 VGG16_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"
@@ -24,7 +20,6 @@ WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))
 """Output channels of the convolutions of each stage, up to conv4_3; a max-pool stands between stages."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-NETWORK_TIMEOUT_S = 30.0
 
 
 class PerceptualFeatures(nn.Module):
@@ -80,10 +75,8 @@ def load_perceptual(weights: Path | None = None, download: bool = True) -> Perce
     Raises:
         InputError: if the file is missing and cannot be fetched, or is not the published one.
     """
-    path = weights if weights is not None else _cached_weights(download)
-    if not path.is_file():
-        raise InputError(f"VGG16 weights not found: {path}; {WITHOUT}")
-    _check_hash(path)
+    published = Weights("VGG16 weights", VGG16_NAME, VGG16_URL, VGG16_SHA256_PREFIX, "--vgg-weights", WITHOUT)
+    path = verified_weights(published, weights, download)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         network = PerceptualFeatures()
@@ -91,44 +84,3 @@ def load_perceptual(weights: Path | None = None, download: bool = True) -> Perce
     except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError) as error:
         raise InputError(f"VGG16 weights cannot be read: {path}; {WITHOUT}") from error
     return network.eval()
-
-
-def _cached_weights(download: bool) -> Path:
-    """The usual place of the weights, after fetching them if they are not there and `download` allows it."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "torch"
-    path = Path(os.environ.get("TORCH_HOME", cache)).expanduser() / "hub" / "checkpoints" / VGG16_NAME
-    if not path.is_file() and download:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with _network_timeout(NETWORK_TIMEOUT_S):
-                torch.hub.download_url_to_file(VGG16_URL, str(path), hash_prefix=VGG16_SHA256_PREFIX)
-        except (OSError, RuntimeError) as error:
-            raise InputError(
-                f"VGG16 weights are neither at {path} nor could they be downloaded ({error}); fetch {VGG16_URL} "
-                f"on another machine and pass --vgg-weights, or {WITHOUT}"
-            ) from error
-    return path
-
-
-@contextmanager
-def _network_timeout(seconds: float) -> Iterator[None]:
-    """Let connections opened inside fail after `seconds` of silence: behind some firewalls they never would."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _check_hash(path: Path) -> None:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if not digest.hexdigest().startswith(VGG16_SHA256_PREFIX):
-        raise InputError(
-            f"VGG16 weights must have a sha256 that starts with {VGG16_SHA256_PREFIX}, got "
-            f"{digest.hexdigest()[:8]}: {path} is damaged or another file; delete it to download it again, "
-            f"or {WITHOUT}"
-        )
