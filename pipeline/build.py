@@ -1,112 +1,30 @@
-"""Building a dataset: from a plan to shards, manifest and `dataset.json`; what the Luigi tasks call."""
+"""Finishing a dataset: from finished chunks to the manifest and `dataset.json`; what the Luigi tasks call."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, delayed
-
+from pipeline.chunk import ChunkResult, chunk_file, load_chunk
 from pipeline.errors import BuildError
 from pipeline.files import atomic_write, sha256_of
 from pipeline.manifest import ManifestRow, write_manifest
-from pipeline.plan import Chunk, Plan
-from pipeline.prepare import DROP_REASONS, VideoResult, places, prepare_video
-from pipeline.settings import Settings
-from pipeline.shards import dataset_digest, merge_shards
+from pipeline.plan import Plan
+from pipeline.prepare import DROP_REASONS, VideoResult
+from pipeline.shards import dataset_digest
 from pipeline.shards.dataset import DATASET_FILE
 from pipeline.shards.schema import DATASET_SCHEMA
+from pipeline.upkeep import tidy
 
+MANIFEST_FILE = "manifest.csv"
 # The packages whose version can change a shard's bytes.
 PACKAGES = ("dlib-bin", "h5py", "hdf5plugin", "imageio-ffmpeg", "numpy", "opencv-python-headless", "pillow")
-
-
-@dataclass(frozen=True)
-class ChunkResult:
-    """A finished chunk: its shard, if any video arrived, and what became of each video."""
-
-    name: str
-    split: str
-    shard: str | None  # path below the dataset
-    sha256: str
-    bytes: int
-    results: list[VideoResult] = field(default_factory=list)
-
-
-def build_chunk(
-    out: Path, root: Path, chunk: Chunk, settings: Settings, landmark_model: Path | None, jobs: int = 1
-) -> ChunkResult:
-    """Prepare the videos of a chunk, each kept as soon as it is done, and merge them into one shard.
-
-    Args:
-        out: the dataset's folder.
-        root: the corpus root.
-        jobs: processes inside the chunk (joblib).
-
-    Raises:
-        FlnetError, OSError: what is no fault of a video, such as a full disk; run again to go on.
-    """
-    work = out / "work"
-    results: list[VideoResult] = Parallel(n_jobs=jobs)(
-        delayed(prepare_video)(root, source, settings, work, landmark_model) for source in chunk.videos
-    )
-    put = [places(work, source, settings) for source in chunk.videos]
-    parts = [place.shard for place, result in zip(put, results, strict=True) if result.status == "ok"]
-    path = out / chunk.shard
-    if parts:
-        merge_shards(path, parts, {"split": chunk.split, "settings": settings.digest})
-        done = ChunkResult(chunk.name, chunk.split, chunk.shard, sha256_of(path), path.stat().st_size, results)
-    else:
-        done = ChunkResult(chunk.name, chunk.split, None, "", 0, results)
-    save_chunk(chunk_file(out, chunk), done)
-    for place in put:  # the chunk's file stands for them now
-        place.shard.unlink(missing_ok=True)
-        place.result.unlink(missing_ok=True)
-    return done
-
-
-def chunk_file(out: Path, chunk: Chunk) -> Path:
-    """Where a finished chunk is recorded."""
-    return out / "work" / "chunks" / f"{chunk.name}.json"
-
-
-def chunk_done(out: Path, chunk: Chunk) -> bool:
-    """Whether a chunk is recorded as finished and its shard is there in full length."""
-    path = chunk_file(out, chunk)
-    return path.is_file() and _shard_there(out, load_chunk(path))
-
-
-def _shard_there(out: Path, done: ChunkResult) -> bool:
-    if done.shard is None:
-        return True
-    shard = out / done.shard
-    return shard.is_file() and shard.stat().st_size == done.bytes
-
-
-def save_chunk(path: Path, done: ChunkResult) -> None:
-    """Record a finished chunk."""
-    values = {**vars(done), "results": [vars(result) for result in done.results]}
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(values), encoding="utf-8")
-
-
-def load_chunk(path: Path) -> ChunkResult:
-    """The inverse of `save_chunk`.
-
-    Raises:
-        BuildError: the file is damaged.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return ChunkResult(**{**values, "results": [VideoResult(**result) for result in values["results"]]})
-    except (ValueError, TypeError, KeyError) as error:
-        raise BuildError(f"{path}: cannot be read ({error}); delete it and build again") from error
 
 
 def dataset_done(out: Path, plan: Plan) -> bool:
@@ -115,14 +33,16 @@ def dataset_done(out: Path, plan: Plan) -> bool:
         contents = json.loads((out / DATASET_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    if contents.get("schema") != DATASET_SCHEMA or contents.get("plan") != plan.digest:
+    if not isinstance(contents, dict) or contents.get("contents_sha256") != contents_digest(contents):
+        return False  # damaged: it is written anew
+    if contents["schema"] != DATASET_SCHEMA or contents["plan"] != plan.digest or not (out / MANIFEST_FILE).is_file():
         return False
     shards = [(out / shard["path"], shard["bytes"]) for shard in contents["shards"]]
     return all(path.is_file() and path.stat().st_size == size for path, size in shards)
 
 
 def finish(out: Path, root: Path, plan: Plan, max_failures: float) -> dict[str, Any]:
-    """Write the manifest, then `dataset.json`; drop the shards of earlier builds in the same folder.
+    """Write the manifest, then `dataset.json`; drop the shards and leftovers of earlier builds in the same folder.
 
     Args:
         max_failures: fraction of the videos that may fail.
@@ -135,9 +55,11 @@ def finish(out: Path, root: Path, plan: Plan, max_failures: float) -> dict[str, 
     """
     chunks = [load_chunk(chunk_file(out, chunk)) for chunk in plan.chunks]
     rows = [ManifestRow(result, root, done.shard) for done in chunks for result in done.results]
-    write_manifest(out / "manifest.csv", rows)
+    write_manifest(out / MANIFEST_FILE, rows)
     results = [row.result for row in rows]
-    _judge(out, results, max_failures)
+    if (verdict := _verdict(out, results, max_failures)) is not None:
+        _forget_passing(out, plan, chunks)
+        raise verdict
     shards = [
         {
             "path": done.shard,
@@ -161,11 +83,36 @@ def finish(out: Path, root: Path, plan: Plan, max_failures: float) -> dict[str, 
         "splits": _splits(results),
         "counts": _counts(results),
         "shards": shards,
+        "manifest_sha256": sha256_of(out / MANIFEST_FILE),
     }
+    contents["contents_sha256"] = contents_digest(contents)
     with atomic_write(out / DATASET_FILE) as temporary:
         temporary.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
     _drop_strangers(out, {str(shard["path"]) for shard in shards})
+    if removed := tidy(out, plan):
+        print(removed)
     return contents
+
+
+def contents_digest(contents: Mapping[str, Any]) -> str:
+    """SHA-256 of what `dataset.json` says, this digest itself left out."""
+    said = {name: value for name, value in contents.items() if name != "contents_sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def forget_passing(out: Path, plan: Plan) -> None:
+    """Have a finished build try those videos again whose failure may have been a matter of circumstances."""
+    chunks = [load_chunk(path) for chunk in plan.chunks if (path := chunk_file(out, chunk)).is_file()]
+    if any(done.is_passing for done in chunks):
+        (out / DATASET_FILE).unlink(missing_ok=True)
+        _forget_passing(out, plan, chunks)
+
+
+def _forget_passing(out: Path, plan: Plan, chunks: Sequence[ChunkResult]) -> None:
+    places = {chunk.name: chunk_file(out, chunk) for chunk in plan.chunks}
+    for done in chunks:
+        if done.is_passing:
+            places[done.name].unlink(missing_ok=True)
 
 
 def summary(out: Path, contents: Mapping[str, Any]) -> str:
@@ -185,16 +132,17 @@ def summary(out: Path, contents: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _judge(out: Path, results: Sequence[VideoResult], max_failures: float) -> None:
+def _verdict(out: Path, results: Sequence[VideoResult], max_failures: float) -> BuildError | None:
     failed = [result for result in results if result.status != "ok"]
-    if len(failed) == len(results) or len(failed) > max_failures * len(results):
-        reasons = Counter(result.error.split(":")[0] for result in failed)
-        listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-        raise BuildError(
-            f"{out / 'manifest.csv'}: {len(failed)} of {len(results)} videos failed ({listed}), more than "
-            f"--max-failures {max_failures:g} allows; "
-            "see the column 'error', then mend them or allow more: finished work is kept"
-        )
+    if len(failed) < len(results) and len(failed) <= max_failures * len(results):
+        return None
+    reasons = Counter(result.error.split(":")[0] for result in failed)
+    listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    return BuildError(
+        f"{out / MANIFEST_FILE}: {len(failed)} of {len(results)} videos failed ({listed}), more than "
+        f"--max-failures {max_failures:g} allows; "
+        "see the column 'error', then mend them or allow more: finished work is kept"
+    )
 
 
 def _splits(results: Iterable[VideoResult]) -> dict[str, dict[str, int]]:
@@ -228,6 +176,6 @@ def _drop_strangers(out: Path, ours: set[str]) -> None:
     """Shards that `dataset.json` no longer names: of other settings, or of a list that has changed."""
     for path in sorted((out / "shards").glob("*/*.h5")):
         if path.relative_to(out).as_posix() not in ours:
-            path.unlink()
+            path.unlink(missing_ok=True)  # a second host may be finishing as well
             chunk = out / "work" / "chunks" / f"{path.stem}.json"
             chunk.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 
 import luigi.configuration
 
@@ -23,16 +24,33 @@ EXIT_CODES = {
     "scheduling_error": "35",
     "unhandled_exception": "40",
 }
+# A worker stays while others still work, since their tasks may come back to it; a task that fails (a process killed, a
+# disk full for a moment) is tried twice more. The folder has a lock of its own, which sees other hosts as well. The
+# part of this that luigid itself must know stands in luigi.cfg.
+PATIENCE = {
+    ("core", "no_lock"): "true",
+    ("core", "rpc-retry-attempts"): "12",
+    ("core", "rpc-retry-wait"): "5",
+    ("worker", "keep_alive"): "true",
+    ("worker", "wait_interval"): "0.5",
+    ("worker", "wait_jitter"): "0.5",
+    ("scheduler", "retry_count"): "3",
+    ("scheduler", "retry_delay"): "1",
+}
 
 
 def apply() -> None:
     """Set the defaults; called when `pipeline` is imported."""
     for name, code in EXIT_CODES.items():
         _default("retcode", name, code)
+    for (section, name), value in PATIENCE.items():
+        _default(section, name, value)
     _default("core", "workers", str(os.cpu_count() or 1))
     _default("core", "log_level", "WARNING")
     if not _names_scheduler():
         _default("core", "local_scheduler", "true")
+    # Luigi reads these two itself, and then warns that nobody did.
+    warnings.filterwarnings("ignore", "The configuration contains the parameter 'rpc_retry", UserWarning)
     logger = logging.getLogger("luigi-interface")
     if not any(isinstance(existing, _OneLine) for existing in logger.filters):
         logger.addFilter(_OneLine())
@@ -48,7 +66,7 @@ def _names_scheduler() -> bool:
 
 def _default(section: str, name: str, value: str) -> None:
     config = luigi.configuration.get_config()
-    if not (config.has_option(section, name) or config.has_option(section, name.replace("_", "-"))):
+    if not any(config.has_option(section, name.translate(str.maketrans(way))) for way in ({"_": "-"}, {"-": "_"})):
         config.set(section, name, value)
 
 

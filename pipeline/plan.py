@@ -85,9 +85,9 @@ def _pack(sources: Sequence[Source], limit: int) -> list[list[Source]]:
     return packs
 
 
-def save_sources(path: Path, sources: Sequence[Source]) -> None:
-    """Freeze an inventory."""
-    with atomic_write(path) as temporary:
+def save_sources(path: Path, sources: Sequence[Source], first_wins: bool = True) -> None:
+    """Freeze an inventory. Of hosts that do so at the same time, the first decides for all."""
+    with atomic_write(path, first_wins) as temporary:
         temporary.write_text(json.dumps([asdict(s) for s in sources], indent=0), encoding="utf-8")
 
 

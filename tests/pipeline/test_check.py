@@ -14,6 +14,7 @@ import pytest
 from pipeline import build
 from pipeline.__main__ import main
 from pipeline.check import check_dataset
+from pipeline.chunk import build_chunk
 from pipeline.corpora import scan_timit
 from pipeline.errors import DatasetError
 from pipeline.files import sha256_of
@@ -26,7 +27,7 @@ def clean(sample_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("clean")
     plan = make_plan("timit", scan_timit(sample_root)[:2], Settings(storage="lz4"))
     for chunk in plan.chunks:
-        build.build_chunk(out, sample_root, chunk, plan.settings, None)
+        build_chunk(out, sample_root, chunk, plan.settings, None)
     build.finish(out, sample_root, plan, max_failures=0)
     return out
 
