@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-DEMO_OUT ?= demo
+DEMO ?= demo
+DEMO_STEPS ?= 2000
 
 .PHONY: setup demo test check clean
 
@@ -15,8 +16,24 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+# The user's own commands, one after the other, on the sample corpus; run again, it goes on where it was.
 demo: $(STAMP)
-	$(BIN)/python benchmarks/demo.py --out $(DEMO_OUT)
+	$(BIN)/luigi --module pipeline BuildSample --corpus-root $(DEMO)/corpus --out $(DEMO)/dataset
+	$(BIN)/python -m pipeline check $(DEMO)/dataset
+	$(BIN)/python -m pipeline report $(DEMO)/dataset
+	$(BIN)/python -m model.train --shards $(DEMO)/dataset --out $(DEMO)/run --resume --steps $(DEMO_STEPS) \
+	    --image-size 64 --base-channels 16 --batch-size 4 --learning-rate 1e-3 \
+	    --perceptual-weight 0 --adversarial-weight 0 --checkpoint-every 500 --picture-every 500
+	$(BIN)/python -m model.evaluate --shards $(DEMO)/dataset --checkpoint $(DEMO)/run
+	$(BIN)/python -m model.animate --checkpoint $(DEMO)/run --show masks --out $(DEMO)/animation.mp4 \
+	    --source $(DEMO)/corpus/volunteers/08F/Clips/straightcam/sa1.mp4 \
+	    --driver $(DEMO)/corpus/volunteers/09F/Clips/straightcam/sa2.mp4
+	@echo
+	@echo "the sample corpus    $(DEMO)/corpus/"
+	@echo "its dataset          $(DEMO)/dataset/       open $(DEMO)/dataset/report/index.html"
+	@echo "the training run     $(DEMO)/run/           curves: $(BIN)/tensorboard --logdir $(DEMO)/run"
+	@echo "figures and picture  $(DEMO)/run/evaluation/test.md, test.png"
+	@echo "the talking clip     $(DEMO)/animation.mp4"
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -27,4 +44,4 @@ test: check
 	$(BIN)/python -m pytest
 
 clean:
-	rm -rf $(VENV) $(DEMO_OUT) *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DEMO) *.egg-info .mypy_cache .ruff_cache .pytest_cache

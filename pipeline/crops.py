@@ -22,7 +22,7 @@ CENTRES = {"nose": geometry.nose_tip, "eyes": geometry.eyes_midpoint}
 # The anchor's place in a crop of 224. With pixel centres at integers the middle of the square is 111.5, and by the
 # other usual count 112; half-way between, both readings of "centred to half a pixel" hold.
 ANCHOR = 111.75
-ROOM = 0.96  # of the half-width: the share within which nearly all landmarks of nearly all frames must lie
+ROOM = 0.92  # of the half-width: the share within which nearly all landmarks of nearly all frames must lie
 REACH_PERCENTILE = 99.0
 SLACK = 1.15  # of a guessed crop box: how much larger than its own frame asks
 FILTER_SUPPORT = 1.0  # of the triangle filter, in pixels of the coarser grid
