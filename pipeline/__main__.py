@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=int,
         default=PICTURES,
         metavar="N",
-        help="videos shown with pictures, some 25 kB each: the most suspicious and one of each speaker (%(default)s)",
+        help="videos shown with pictures, some 20 kB each: the most suspicious and one of each speaker (%(default)s)",
     )
     report.set_defaults(run=_report)
     return cli.run(parser, lambda args: int(args.run(args)), argv)

@@ -29,8 +29,11 @@ DROP_MEANINGS = {
 FAILURE_MEANINGS = {
     "unreadable": "no picture can be decoded",
     "timeout": "the decoder hung",
+    "crashed": "the decoder or dlib crashed",
+    "changed": "the file changed while it was read",
     "vanished": "the file is gone or may not be read",
     "too_short": "fewer frames than a bank needs",
+    "too_long": "more frames than are accepted of one video",
     **{reason: f"{meaning}, in too many frames" for reason, meaning in DROP_MEANINGS.items()},
 }
 

@@ -19,10 +19,8 @@ BLURRED = 0.4  # of the dataset's median sharpness
 PADDED = 0.3  # share of the crop
 CROWDED = 0.2  # share of the frames with somebody else
 SHORT = 25  # frames
-SAME_PICTURES, SAME_TRACE = (
-    0.8,
-    0.9,
-)  # likeness of bank pictures and correlation of openness, from which a video is a copy
+# Likeness of bank pictures and of faces, and correlation of openness, from which a video is a copy of another.
+SAME_PICTURES, SAME_FACE, SAME_TRACE = 0.8, 0.95, 0.9
 TRACE_POINTS = 64
 STRANGER = 2.0  # times as far from the own speaker's other videos as from another speaker's
 ENOUGH_VIDEOS = 3  # of one speaker, to know what the face looks like
@@ -107,17 +105,21 @@ def _own_signs(entry: Entry, own: Measures, usual_sharpness: float) -> Iterator[
 
 
 def _copies(entries: Sequence[Entry]) -> Iterator[tuple[int, Sign]]:
-    """Videos whose bank pictures and openness trace are another's: the same clip twice, perhaps encoded anew."""
+    """Videos whose bank pictures, face and openness trace are another's: the same clip twice, perhaps encoded anew.
+
+    All three must agree: one speaker's clips share pictures and face, and speakers of one sentence share traces.
+    """
     places = [place for place, entry in enumerate(entries) if entry.measures]
     if len(places) < 2:
         return
     hashes = _rows([_measured(entries[place]).hashes for place in places])
     hashes /= np.sqrt(hashes.shape[1])
+    looks = _rows([_measured(entries[place]).look for place in places])
     traces = _rows([_unit_trace(_measured(entries[place]).openness) for place in places])
     for first in range(0, len(places), BLOCK):
         block = slice(first, first + BLOCK)
         alike = hashes[block] @ hashes.T
-        alike[traces[block] @ traces.T < SAME_TRACE] = -1
+        alike[(traces[block] @ traces.T < SAME_TRACE) | (looks[block] @ looks.T < SAME_FACE)] = -1
         alike[np.arange(len(alike)), np.arange(len(alike)) + first] = -1
         best = alike.argmax(1)
         for row in np.flatnonzero(alike.max(1) >= SAME_PICTURES):
