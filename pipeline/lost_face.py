@@ -19,16 +19,16 @@ class LostFace:
 
     Attributes:
         box: where it was.
-        look: what it looked like.
+        looks: what it looked like, lately and a little earlier.
         company: another face was seen beside it not long before.
-        rival: it vanished where somebody else appeared, who most likely stands in front of it.
+        rival: what somebody else looks like who appeared where it vanished, and most likely stands in front of it.
         missing: frames since then.
     """
 
     box: Face
-    look: FaceLook
+    looks: tuple[FaceLook, ...]
     company: bool
-    rival: bool
+    rival: FaceLook | None
     missing: int = 0
 
     def yields_to(self, face: Face, look: FaceLook, alone: bool, settings: TrackSettings) -> bool:
@@ -37,12 +37,13 @@ class LostFace:
         Args:
             alone: there is no other face in the picture.
         """
-        if likeness(look.fine, self.look.fine) >= settings.same_likeness:
+        alike = max(likeness(look.fine, known.fine) for known in self.looks)
+        if alike >= settings.same_likeness:
             return True
-        if self.rival:
-            return self.missing > settings.rival_patience
-        if face.overlap(self.box) >= SAME_PLACE:
-            return True
-        if alone and not self.company and disagreement(face, self.box) < NEAR:
+        back = face.overlap(self.box) >= SAME_PLACE
+        if self.rival is not None:
+            back = back and alike > likeness(look.fine, self.rival.fine)
+            return back or self.missing > settings.rival_patience
+        if back or (alone and not self.company and disagreement(face, self.box) < NEAR):
             return True
         return self.missing > settings.patience

@@ -21,8 +21,11 @@ class TrackSettings:
         largest_motion: motion from which a frame is detected at once.
         largest_gap: distance of the expected from the detected box, in units of its size, from which a face must
             look the same to be the same one, and the track's calibration is begun anew.
+        leap: the same, from which a face that held still may be another one, though nobody else was seen before.
         least_likeness: correlation of a face's place with itself one frame before below which it is detected at once.
         same_likeness: correlation of looks (`FaceLook.fine`) from which two faces are one person's.
+        certain_likeness: the same, of neighbouring frames, above which nothing has come between face and camera.
+        other_likeness: the same, below which a leap is another person.
         largest_residual: Procrustes distance of neighbouring frames' shapes above which they are doubted.
         box_gain: weight of a new detection in the running box (`BoxModel`).
         halve_from: box size in pixels from which landmarks are predicted at half resolution (`LandmarkPredictor`).
@@ -43,8 +46,11 @@ class TrackSettings:
     calm_motion: float = 0.02
     largest_motion: float = 0.06
     largest_gap: float = 0.25
+    leap: float = 0.5
     least_likeness: float = 0.8
-    same_likeness: float = 0.6
+    same_likeness: float = 0.7
+    certain_likeness: float = 0.9
+    other_likeness: float = 0.5
     largest_residual: float = 0.08
     box_gain: float = 0.2
     halve_from: float = 360.0

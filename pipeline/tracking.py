@@ -21,6 +21,7 @@ __all__ = ["NO_FACE", "FaceObservation", "FaceTracker", "TrackSettings"]
 
 NO_FACE = "no_face"
 COMPANY_FRAMES = 50  # for so long somebody seen beside a face may be the one who comes to stand in front of it
+MEMORY_FRAMES = 12  # between looks kept: what slides in front of a face is not yet in the older one
 BESIDE = 0.2  # overlap of two faces' boxes at most; dlib gives boxes within boxes, too
 SURVEY_FRAMES = 4  # between looks at the wider neighbourhood of a face that is changing
 
@@ -49,14 +50,22 @@ class _Track:
     landmarks: Points
     box: Face  # the detector's box on these landmarks, with the score of the last detection
     look: FaceLook  # of these landmarks
+    known: tuple[FaceLook, FaceLook]  # of earlier ones, the newer `MEMORY_FRAMES` old at most while it is calm
     model: BoxModel
     motion: float  # of late, a frame, in units of the face size
     faces: int
     age: int = 0  # frames since the last detection
+    remembered: int = 0  # frames since `known` was renewed
+    proven: bool = False  # the detector was sure of it once
     unlooked: int = 0  # frames since the last look at the whole picture
     unsurveyed: int = 0  # frames since the last look at the wider neighbourhood
     uncrowded: int = COMPANY_FRAMES  # frames since another face was seen beside it
-    rival: bool = False  # it is gone, and somebody else is there
+    rival: FaceLook | None = None  # it is gone, and somebody else is there
+
+    @property
+    def company(self) -> bool:
+        """Whether somebody else was seen beside it not long ago."""
+        return self.rival is not None or self.uncrowded < COMPANY_FRAMES
 
 
 class FaceTracker:
@@ -88,7 +97,7 @@ class FaceTracker:
         cut = self._scene.is_cut(luma)
         track = self._track
         if track is not None and not self._follow(track, luma, cut):
-            self._lost = LostFace(track.box, track.look, track.uncrowded < COMPANY_FRAMES, track.rival)
+            self._lost = LostFace(track.box, track.known, track.company, track.rival)
             self._track = None
             self._search.lost()
         if self._track is None:
@@ -146,13 +155,18 @@ class FaceTracker:
         if survey and face is not None:
             track.unsurveyed = 0
             self._note_company(track, face, faces)
-        if face is not None and disagreement(face, expected) < settings.largest_gap:
-            return face if face.score >= 0 or self._detector.confirms(luma, face) else None
+        if (
+            face is not None
+            and disagreement(face, expected) < settings.largest_gap
+            and (face.score >= 0 or self._detector.confirms(luma, face))
+        ):
+            return face
         faces = self._detector.around(luma, expected, settings.far_reach)
         for face in sorted(faces, key=expected.overlap, reverse=True):
-            if track.uncrowded >= COMPANY_FRAMES or self._looks_same(track, luma, face):
+            look = face_look(luma, self._predictor.landmarks(luma, face))
+            if not self._is_somebody_else(track, face, look):
                 return face
-        track.rival = bool(faces)
+            track.rival = track.rival or look
         return None
 
     def _note_company(self, track: _Track, face: Face, faces: list[Face]) -> None:
@@ -162,11 +176,17 @@ class FaceTracker:
         if others:
             track.uncrowded = 0
 
-    def _looks_same(self, track: _Track, luma: Luma, face: Face) -> bool:
-        if disagreement(face, track.box) < self._settings.largest_gap:
-            return True
-        look = face_look(luma, self._predictor.landmarks(luma, face))
-        return likeness(look.fine, track.look.fine) >= self._settings.same_likeness
+    def _is_somebody_else(self, track: _Track, face: Face, look: FaceLook) -> bool:
+        """Whether a face beside the expected place is another one: it looks different, and there is reason for it.
+
+        Reasons are that somebody was seen beside the track's face, or that this one held still so far: real faces
+        move gradually, and one that leaps looks much the same after it.
+        """
+        settings, gap = self._settings, disagreement(face, track.box)
+        still = track.motion < settings.largest_motion and track.box.score >= settings.sure_score / 2
+        if track.company:
+            return gap >= settings.largest_gap and likeness(look.fine, track.look.fine) < settings.same_likeness
+        return still and gap >= settings.leap and likeness(look.fine, track.look.fine) < settings.other_likeness
 
     def _correct(self, track: _Track, luma: Luma, face: Face) -> None:
         """Take a detection in, and take the track to this frame with it."""
@@ -181,18 +201,21 @@ class FaceTracker:
         self._advance(track, luma, landmarks, track.model.box(landmarks, face.score))
 
     def _advance(self, track: _Track, luma: Luma, landmarks: Points, box: Face) -> None:
+        settings = self._settings
+        look = face_look(luma, landmarks)
+        track.remembered += 1
+        if track.remembered >= MEMORY_FRAMES and likeness(look.fine, track.look.fine) >= settings.certain_likeness:
+            track.known, track.remembered = (track.known[1], look), 0
         track.motion += 0.5 * (disagreement(box, track.box) - track.motion)
-        track.landmarks = landmarks
-        track.box = box
-        track.look = face_look(luma, landmarks)
+        track.proven |= box.score >= settings.sure_score / 2
+        track.landmarks, track.box, track.look = landmarks, box, look
 
     def _look_interval(self, track: _Track) -> int:
         """Frames between looks at the whole picture: more often while it is doubtful that this is a face."""
-        sure = track.box.score >= self._settings.sure_score / 2
-        return self._settings.look_every if sure else self._settings.look_every // 6
+        return self._settings.look_every if track.proven else self._settings.look_every // 6
 
     def _look_around(self, track: _Track, luma: Luma) -> None:
-        """Count the faces in the picture; a doubtful one yields to one that is clearly more of a face."""
+        """Count the faces in the picture; one that never was sure yields to one that clearly is."""
         settings = self._settings
         track.unlooked = 0
         coarsest = math.sqrt(luma.size / settings.look_pixels)
@@ -200,7 +223,7 @@ class FaceTracker:
         others = [face for face in faces if face.overlap(track.box) < SAME_PLACE]
         track.faces = 1 + len(others)
         self._note_company(track, track.box, faces)
-        if others and track.box.score < settings.sure_score / 2:
+        if others and not track.proven:
             other = main_face(others)
             if other.score >= settings.sure_score and merit(other) > 2 * merit(track.box):
                 landmarks = self._predictor.landmarks(luma, other)
@@ -235,7 +258,8 @@ class FaceTracker:
     def _start(self, face: Face, landmarks: Points, look: FaceLook, faces: int) -> _Track:
         model = BoxModel(self._settings.box_gain)
         model.learn(landmarks, face)
-        return _Track(landmarks, face, look, model, self._settings.calm_motion, faces)
+        proven = face.score >= self._settings.sure_score / 2
+        return _Track(landmarks, face, look, (look, look), model, self._settings.calm_motion, faces, proven=proven)
 
 
 def _between(expected: Face, face: Face, weight: float) -> Face:
