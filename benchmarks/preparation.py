@@ -1,0 +1,155 @@
+"""What preparing a video costs beside decoding it, and beside plain dlib on every frame; where the time goes; what the
+whole corpora will take.
+
+    python benchmarks/preparation.py CORPUS [--clips 6] [--plain-every 15]
+
+CORPUS is a folder of videos (any layout; 1080p clips for the figures in the README). All figures are CPU time (this
+process and the ffmpeg it runs), taken in turn, clip by clip, in one run; medians over the clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import cv2
+
+from pipeline import crops, prepare, regions, tracking, video
+from pipeline.cli import run
+from pipeline.corpora import Source, scan_folder
+from pipeline.landmark_model import landmark_model_path
+from pipeline.plain_tracking import PlainDetector
+from pipeline.settings import Settings
+
+# Of the full corpora: videos, seconds each, frames a second, and the share of 1080p's pixels in one of their frames.
+FULL = {"TCD-TIMIT": (6913, 5.2, 30, 1.0), "FaceForensics": (1004, 17.0, 30, 0.5)}
+
+STEPS: list[tuple[str, Any, str]] = [
+    ("tracking: detector and predictor", tracking.FaceTracker, "observe"),
+    ("crop", crops, "cut"),
+    ("K", prepare, "k_codes"),
+    ("copying the face's region", regions.RegionStore, "keep"),
+    ("reading the pipe", video.VideoReader, "_fill"),
+    ("checksum of the source", prepare, "sha256_of"),
+]
+
+
+def main(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    cv2.setNumThreads(1)
+    root, settings = Path(args.corpus), Settings()
+    sources = scan_folder(root)
+    sources = sources[:: max(1, len(sources) // args.clips)][: args.clips]
+    plain = PlainDetector(landmark_model_path())
+    spent: dict[str, float] = defaultdict(float)
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        prepare.prepare_video(root, sources[0], settings, Path(scratch) / "warm", None)  # loads the models
+        for source in sources:
+            rows.append(_measure(root, source, settings, Path(scratch), plain, args.plain_every, spent))
+            print(f"{source.id}: {rows[-1]['frames']:.0f} frames", file=sys.stderr)
+    _report(rows, spent)
+    return 0
+
+
+def _measure(
+    root: Path,
+    source: Source,
+    settings: Settings,
+    work: Path,
+    plain: PlainDetector,
+    every: int,
+    spent: dict[str, float],
+) -> dict[str, float]:
+    """CPU milliseconds a frame of one clip, each way, and the bytes of its shard."""
+    path = root / source.id
+    decoding, frames = _cpu(lambda: sum(1 for _ in video.read_frames(path)))
+    with _timed(spent):
+        preparing, result = _cpu(lambda: prepare.prepare_video(root, source, settings, work, None))
+    sampled = [frame.y.copy() for frame in video.read_frames(path) if frame.index % every == 0]
+    detecting, _ = _cpu(lambda: [plain.observe(luma) for luma in sampled])
+    spent["decoding (ffmpeg)"] += decoding - 0.0
+    spent["frames"] += frames
+    spent["all"] += preparing
+    shard = prepare.places(work, source, settings).shard
+    return {
+        "frames": frames,
+        "decode": decoding / frames * 1e3,
+        "prepare": preparing / frames * 1e3,
+        "plain": detecting / len(sampled) * 1e3 + decoding / frames * 1e3,
+        "bytes": shard.stat().st_size / max(result.frames_kept, 1) if result.status == "ok" else float("nan"),
+    }
+
+
+def _cpu(work: Callable[[], Any]) -> tuple[float, Any]:
+    before = _cpu_seconds()
+    result = work()
+    return _cpu_seconds() - before, result
+
+
+def _cpu_seconds() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+@contextmanager
+def _timed(spent: dict[str, float]) -> Iterator[None]:
+    """Count the thread time of every step in `STEPS`."""
+    originals = [(owner, name, getattr(owner, name)) for _, owner, name in STEPS]
+    for label, owner, name in STEPS:
+        setattr(owner, name, _counting(getattr(owner, name), label, spent))
+    try:
+        yield
+    finally:
+        for owner, name, function in originals:
+            setattr(owner, name, function)
+
+
+def _counting(function: Callable[..., Any], label: str, spent: dict[str, float]) -> Callable[..., Any]:
+    def counted(*arguments: Any, **keywords: Any) -> Any:
+        start = time.thread_time()
+        try:
+            return function(*arguments, **keywords)
+        finally:
+            spent[label] += time.thread_time() - start
+
+    return counted
+
+
+def _report(rows: list[dict[str, float]], spent: dict[str, float]) -> None:
+    decode, prepared, plain = (median(row[name] for row in rows) for name in ("decode", "prepare", "plain"))
+    size = median(row["bytes"] for row in rows)
+    print("| CPU ms a frame (median of clips) | | over decoding |\n| --- | ---: | ---: |")
+    for label, value in (("decoding alone", decode), ("all of preparation", prepared), ("plain per-frame dlib", plain)):
+        print(f"| {label} | {value:.2f} | {value / decode:.2f} |")
+    print(f"\nPreparation costs {plain / prepared:.1f} times less than plain per-frame dlib.\n")
+    print("| step | ms a frame | share |\n| --- | ---: | ---: |")
+    frames, whole = spent.pop("frames"), spent.pop("all")
+    steps = {label: seconds for label, seconds in spent.items() if label != "reading the pipe"}
+    steps["compression, writing, the rest"] = whole - sum(steps.values())
+    for label, seconds in sorted(steps.items(), key=lambda item: -item[1]):
+        print(f"| {label} | {seconds / frames * 1e3:.2f} | {seconds / whole:.0%} |")
+    print("\n| corpus | frames | CPU hours | plain dlib | shards |\n| --- | ---: | ---: | ---: | ---: |")
+    for name, (videos, seconds, rate, pixels) in FULL.items():
+        count = videos * seconds * rate
+        hours, plain_hours = (count * cost * pixels / 3.6e6 for cost in (prepared, plain))
+        print(f"| {name} | {count / 1e6:.2f} M | {hours:.1f} | {plain_hours:.0f} | {count * size / 1e9:.0f} GB |")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", help="folder of videos")
+    parser.add_argument("--clips", type=int, default=6, help="clips to measure (default 6)")
+    parser.add_argument(
+        "--plain-every", type=int, default=15, help="plain dlib on every how many-th frame (default 15)"
+    )
+    sys.exit(run(parser, main))
