@@ -89,6 +89,9 @@ class Browser:
 
         Args:
             width: of the window in CSS pixels; below 600 a phone is emulated.
+
+        Raises:
+            RuntimeError: it cannot be opened.
         """
         phone = width < 600
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
@@ -96,8 +99,10 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         start = time.perf_counter()
         self._loaded = ""
-        document = self.call("Page.navigate", url=path.resolve().as_uri())["loaderId"]
-        while self._loaded != document:
+        answer = self.call("Page.navigate", url=path.resolve().as_uri())
+        if "errorText" in answer:
+            raise RuntimeError(f"{path}: {answer['errorText']}")
+        while self._loaded != answer["loaderId"]:
             self._read()
         return time.perf_counter() - start
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from benchmarks.browser import Browser, find_browser
 from pipeline.__main__ import main
@@ -32,6 +35,7 @@ from pipeline.report.suspicion import find_signs
 from pipeline.settings import Settings, digest_of
 from pipeline.shards import FrameRow, VideoEntry, dataset_digest, merge_shards, open_dataset, write_shard
 from pipeline.track import Track, save_track
+from pipeline.video import read_frames
 from pipeline.weights import k_codes, k_table
 
 from .conftest import MakeVideo
@@ -160,6 +164,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, make_video: MakeVideo) -> Pat
         maker.video(f"anna/clip {clip}.mp4", "anna", "train")
         maker.video(f"bob/{clip}.mp4", "bob", "test")
     maker.video(EVIL, "<b>cy</b>", "train")
+    maker.failure(f"bob/{EVIL}", "too_small: in every frame", "bob", "test")
     maker.failure(NOT_UTF8, "unreadable: <i>no</i> moov atom", "bob", "test")
     maker.failure(
         "bob/empty.mp4",
@@ -227,11 +232,11 @@ def test_page_says_what_was_built(page: str, made: Path) -> None:
     assert data["splits"] == ["test", "train"]
     assert [row["name"] for row in data["speakers"]] == ["<b>cy</b>", "anna", "bob"]
     bob = data["speakers"][2]
-    assert (bob["videos"], bob["failed"], bob["frames"], bob["dropped"]) == (5, 2, 120, 50)
+    assert (bob["videos"], bob["failed"], bob["frames"], bob["dropped"]) == (6, 3, 120, 50)
     for words in (open_dataset(made).digest, "face_fraction", "track.detect_every", "2.2.6", "TCD-TIMIT"):
         assert words in page
     assert "<strong>8</strong>" in page
-    assert "of 10; 2 failed" in page
+    assert "of 11; 3 failed" in page
 
 
 def test_failures_are_listed_with_reasons(page: str) -> None:
@@ -277,13 +282,19 @@ def test_dropped_frames_are_shown(made: Path) -> None:
         "too_small": 9,
         "out_of_frame": 13,
     }
-    assert all(example.picture.startswith("data:image/webp") for example in examples.values())
+    source = made / "corpus" / "anna" / "lossy.mp4"
+    frames = [frame.y.astype(int) for frame in read_frames(source)]
+    for reason in ("no_face", "too_small"):
+        file = io.BytesIO(base64.b64decode(examples[reason].picture.partition(",")[2]))
+        shown = np.asarray(Image.open(file).convert("L"), int)
+        assert np.argmin([np.abs(shown - frame).mean() for frame in frames]) == examples[reason].frame
+    assert examples["out_of_frame"].picture.startswith("data:image/webp")
 
 
 def test_works_without_work_and_sources(made: Path, tmp_path: Path) -> None:
     bare = shutil.copytree(made, tmp_path / "bare", ignore=shutil.ignore_patterns("report", "work"))
     assert "No picture: the work folder is gone" in write_report(bare).read_text(encoding="utf-8")
-    assert data_of((bare / "report" / "index.html").read_text())["videos"]["score"] == [None] * 10
+    assert data_of((bare / "report" / "index.html").read_text())["videos"]["score"] == [None] * 11
     moved = shutil.copytree(made, tmp_path / "moved", ignore=shutil.ignore_patterns("report"))
     manifest = (moved / "manifest.csv").read_text("utf-8", "surrogateescape").replace("/corpus/", "/gone/")
     (moved / "manifest.csv").write_text(manifest, "utf-8", "surrogateescape")
@@ -483,16 +494,16 @@ def test_browser_shows_everything(opened: Browser) -> None:
 
 
 def test_browser_filters(opened: Browser) -> None:
-    assert len(shown_ids(opened)) == 10
+    assert len(shown_ids(opened)) == 11
     assert shown_ids(opened)[0] == "anna/lossy.mp4", "suspicious videos come first"
     choose(opened, "video-status", "0")
-    assert len(shown_ids(opened)) == 2
+    assert len(shown_ids(opened)) == 3
     choose(opened, "video-search", "EMPTY")
     assert shown_ids(opened) == ["bob/empty.mp4"]
     opened.run(
         "document.querySelector('#video-filters [type=reset]').click(), new Promise((done) => setTimeout(done, 50))"
     )
-    assert len(shown_ids(opened)) == 10
+    assert len(shown_ids(opened)) == 11
     choose(opened, "video-split", "0")
     assert [name for name in shown_ids(opened) if not name.startswith("bob/")] == [NOT_UTF8]
     choose(opened, "video-split", "")
