@@ -1,4 +1,4 @@
-"""The trivial answer that a trained network has to beat: the bank image of nearest mouth openness, copied."""
+"""The trivial answers that a trained network has to beat: a bank image, chosen by mouth or by landmarks, copied."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ def nearest_openness(target_openness: Tensor, bank_openness: Tensor) -> Tensor:
     Returns:
         (B,) int64 in [0, N).
     """
-    distance = (bank_openness - target_openness[:, None]).abs()
-    # argmin leaves open which of equal values it returns: the first is named here.
-    nearest = distance == distance.amin(dim=1, keepdim=True)
-    return nearest.int().cumsum(dim=1).eq(0).sum(dim=1)
+    return _first_least((bank_openness - target_openness[:, None]).abs())
 
 
 def copied_bank_image(bank: Tensor, target_openness: Tensor, bank_openness: Tensor) -> Tensor:
@@ -35,3 +32,22 @@ def copied_bank_image(bank: Tensor, target_openness: Tensor, bank_openness: Tens
     """
     choice = nearest_openness(target_openness, bank_openness).to(bank.device)
     return bank[torch.arange(len(bank), device=bank.device), choice]
+
+
+def nearest_landmarks(target: Tensor, bank: Tensor) -> Tensor:
+    """Which bank image's landmarks lie nearest to the target's, by mean distance; the first of several as near.
+
+    Args:
+        target: (B, 68, 2) in pixels.
+        bank: (B, N, 68, 2).
+
+    Returns:
+        (B,) int64 in [0, N).
+    """
+    return _first_least((bank - target[:, None]).norm(dim=-1).mean(dim=-1))
+
+
+def _first_least(values: Tensor) -> Tensor:
+    """(B, N) to (B,): the place of the least value. `argmin` leaves open which of equal ones it returns."""
+    least = values == values.amin(dim=1, keepdim=True)
+    return least.int().cumsum(dim=1).eq(0).sum(dim=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -27,17 +28,20 @@ class PerceptualFeatures(nn.Module):
 
     Fixed reading: the features are relu1_2, relu2_2, relu3_3 and relu4_3, the last ReLU of each stage, which
     Johnson et al. (2016) brought into use for this loss; nothing behind conv4_3 is kept.
+
+    Args:
+        stages: output channels of the convolutions of each stage.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, stages: Sequence[Sequence[int]] = WIDTHS) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         taps: list[int] = []
         channels = 3
-        for stage in WIDTHS:
+        for stage in stages:
             if layers:
                 layers.append(nn.MaxPool2d(2))
             for width in stage:
@@ -65,12 +69,15 @@ class PerceptualFeatures(nn.Module):
         return found
 
 
-def load_perceptual(weights: Path | None = None, download: bool = True) -> PerceptualFeatures:
+def load_perceptual(
+    weights: Path | None = None, download: bool = True, stages: Sequence[Sequence[int]] = WIDTHS
+) -> PerceptualFeatures:
     """VGG16 with torchvision's ImageNet weights.
 
     Args:
         weights: the file `vgg16-397923af.pth`; None looks in `$TORCH_HOME/hub/checkpoints`.
         download: fetch the file into that folder if it is not there.
+        stages: see `PerceptualFeatures`.
 
     Raises:
         InputError: if the file is missing and cannot be fetched, or is not the published one.
@@ -79,7 +86,7 @@ def load_perceptual(weights: Path | None = None, download: bool = True) -> Perce
     path = verified_weights(published, weights, download)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        network = PerceptualFeatures()
+        network = PerceptualFeatures(stages)
         network.load_state_dict({name: state[name] for name in network.state_dict()})
     except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError) as error:
         raise InputError(f"VGG16 weights cannot be read: {path}; {WITHOUT}") from error
