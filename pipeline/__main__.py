@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import cli
-from pipeline.check import check_dataset
-from pipeline.errors import InputError
+from pipeline.check import Defect, check_dataset, repair
+from pipeline.errors import DatasetError, InputError
 from pipeline.report import PICTURES, write_report
+from pipeline.shards.dataset import DATASET_FILE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,6 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "its manifest. Prints one line per defect and exits with 1, or the dataset's digest and exits with 0.",
     )
     check.add_argument("dataset", type=Path, help="the dataset's folder (the build's --out)")
+    check.add_argument(
+        "--repair",
+        action="store_true",
+        help="remove what is broken, so that the next build makes just that again (exit status 1 all the same)",
+    )
     check.set_defaults(run=_check)
     report = commands.add_parser(
         "report",
@@ -47,20 +53,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    defects, digest = check_dataset(args.dataset, progress=True)
+    try:
+        defects, digest = check_dataset(args.dataset, progress=True)
+    except DatasetError as error:
+        table = args.dataset / DATASET_FILE
+        if not args.repair or not table.is_file():
+            raise
+        defects, digest = [Defect(table, str(error).removeprefix(f"{table}: "))], ""
     for defect in defects:
         print(defect)
-    if defects:
-        print(f"{args.dataset}: {len(defects)} defects", file=sys.stderr)
-        return 1
-    print(digest)
-    return 0
+    if not defects:
+        print(digest)
+        return 0
+    if args.repair:
+        for path in repair(args.dataset, defects):
+            print(cli.printable(f"{path}: removed"))
+        print(f"{args.dataset}: {len(defects)} defects, removed; run the build again", file=sys.stderr)
+    else:
+        print(f"{args.dataset}: {len(defects)} defects; --repair removes what is broken", file=sys.stderr)
+    return 1
 
 
 def _report(args: argparse.Namespace) -> int:
     if args.pictures < 0:
         raise InputError(f"--pictures must be 0 or more, got {args.pictures}")
-    print(write_report(args.dataset, args.pictures, progress=True))
+    print(cli.printable(str(write_report(args.dataset, args.pictures, progress=True))))
     return 0
 
 

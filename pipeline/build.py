@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.chunk import ChunkResult, chunk_file, load_chunk
+from pipeline.cli import printable
 from pipeline.errors import BuildError
 from pipeline.files import atomic_write, sha256_of
 from pipeline.manifest import ManifestRow, write_manifest
@@ -90,7 +91,7 @@ def finish(out: Path, root: Path, plan: Plan, max_failures: float) -> dict[str, 
         temporary.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
     _drop_strangers(out, {str(shard["path"]) for shard in shards})
     if removed := tidy(out, plan):
-        print(removed)
+        print(printable(removed))
     return contents
 
 
@@ -129,7 +130,7 @@ def summary(out: Path, contents: Mapping[str, Any]) -> str:
         ),
         f"  digest {contents['digest']}",
     ]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _verdict(out: Path, results: Sequence[VideoResult], max_failures: float) -> BuildError | None:

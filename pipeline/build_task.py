@@ -12,6 +12,7 @@ import luigi
 
 from pipeline.build import dataset_done, finish, forget_passing, summary
 from pipeline.chunk import BACKENDS, Pool, build_chunk, chunk_done, chunk_file
+from pipeline.cli import printable
 from pipeline.corpora import Source
 from pipeline.errors import InputError
 from pipeline.plan import Chunk, Plan, load_plan, load_sources, make_plan, save_plan, save_sources
@@ -167,7 +168,7 @@ class Build(luigi.Task):  # type: ignore[misc]
         if self.retry_failed:
             forget_passing(out, plan)
         if alone and (removed := tidy(out, plan)):
-            print(removed)
+            print(printable(removed))
         return plan
 
     def _inventory(self) -> list[Source]:
@@ -245,7 +246,7 @@ def _farewell(task: Build) -> None:
 def _nothing_to_do(task: luigi.Task) -> None:
     if isinstance(task, Build):
         if task.dataset_done:
-            print(f"{task.out}: complete already, nothing to do")
+            print(f"{printable(task.out)}: complete already, nothing to do")
         else:
             _tell(task)
 
@@ -254,4 +255,4 @@ def _tell(task: Build) -> None:
     if task.dataset_done:
         print(summary(Path(task.out), open_dataset(task.out).contents))
     elif task.complete():
-        print(f"{task.out}: rank {task.rank} of {task.num_ranks} is done; the last one finishes the dataset")
+        print(f"{printable(task.out)}: rank {task.rank} of {task.num_ranks} is done; the last one finishes the dataset")

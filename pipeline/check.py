@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from pipeline.bank import choose_bank
+from pipeline.build import MANIFEST_FILE, contents_digest
+from pipeline.cli import printable
 from pipeline.errors import DatasetError
 from pipeline.files import sha256_of
 from pipeline.geometry import mouth_openness
 from pipeline.manifest import read_manifest
-from pipeline.shards import FRAME_SIZE, ShardReader, VideoEntry, dataset_digest, open_dataset
+from pipeline.shards import FRAME_SIZE, Dataset, ShardReader, VideoEntry, dataset_digest, open_dataset
+from pipeline.shards.dataset import DATASET_FILE
 from pipeline.shards.reader import open_shard
 from pipeline.shards.schema import ROWS
 from pipeline.weights import k_codes, k_table
 
+_SHARD_PATH = re.compile(r"shards/[^/]+/[^/]+\.h5")  # nothing that dataset.json says leads out of its folder
 
-def check_dataset(root: Path, progress: bool = False) -> tuple[list[str], str]:
+
+class Defect(NamedTuple):
+    """Something wrong with a dataset."""
+
+    file: Path  # what is broken, or should not be there: without it, the next build makes what is missing
+    text: str  # one line
+
+    def __str__(self) -> str:
+        return printable(f"{self.file}: {self.text}")
+
+
+def check_dataset(root: Path, progress: bool = False) -> tuple[list[Defect], str]:
     """Verify a dataset.
 
     Args:
@@ -28,41 +44,55 @@ def check_dataset(root: Path, progress: bool = False) -> tuple[list[str], str]:
         progress: show a bar.
 
     Returns:
-        One line per defect, each naming its file; and the digest of the dataset as it is on disk.
+        The defects, and the digest of the dataset as it is on disk.
 
     Raises:
         DatasetError: there is no dataset to check.
     """
     dataset = open_dataset(root)
+    table = root / DATASET_FILE
+    if dataset.contents.get("contents_sha256") != contents_digest(dataset.contents):
+        return [Defect(table, "is not what the build wrote; run the build again")], ""
     shards: list[dict[str, Any]] = list(dataset.contents["shards"])
-    defects: list[str] = []
+    if not all(_SHARD_PATH.fullmatch(shard["path"]) for shard in shards):
+        return [Defect(table, "names shards outside shards/; run the build again")], ""
+    defects: list[Defect] = []
     sums: dict[str, str] = {}
     kept: dict[str, tuple[str, int]] = {}  # video id -> shard, frames
     for shard in tqdm(shards, desc="checking", unit="shard", disable=not progress or len(shards) < 2):
         path = root / shard["path"]
         if not path.is_file():
-            defects.append(f"{path}: missing; run the build again")
+            defects.append(Defect(path, "missing; run the build again"))
             continue
         sums[shard["path"]] = sha256_of(path)
         if sums[shard["path"]] != shard["sha256"]:
-            defects.append(f"{path}: its SHA-256 is not that of dataset.json; delete it and run the build again")
+            defects.append(Defect(path, "its SHA-256 is not that of dataset.json; delete it and run the build again"))
         try:
             with ShardReader(path) as reader:
-                defects += [f"{path}: {defect}" for defect in _shard_defects(reader, shard, dataset.config)]
+                defects += [Defect(path, text) for text in _shard_defects(reader, shard, dataset.config)]
                 kept.update({entry.id: (shard["path"], entry.row_count) for entry in reader.entries})
-        except DatasetError as error:
-            defects.append(str(error))
-        except (KeyError, ValueError, OSError, RuntimeError) as error:
-            defects.append(f"{path}: damaged ({' '.join(str(error).split())}); delete it and run the build again")
+        except (DatasetError, KeyError, ValueError, OSError, RuntimeError) as error:
+            reason = " ".join(str(error).removeprefix(f"{path}: ").split())
+            defects.append(Defect(path, f"damaged ({reason}); delete it and run the build again"))
     defects += _extra_files(root, shards)
-    try:
-        defects += _manifest_defects(root, kept)
-    except DatasetError as error:
-        defects.append(str(error))
+    defects += _manifest_defects(root, dataset, kept)
     digest = dataset_digest(sums)
     if not defects and digest != dataset.digest:
-        defects.append(f"{root / 'dataset.json'}: its digest is not that of the shards it lists; run the build again")
+        defects.append(Defect(table, "its digest is not that of the shards it lists; run the build again"))
     return defects, digest
+
+
+def repair(root: Path, defects: Sequence[Defect]) -> list[Path]:
+    """Remove what is broken, so that the next build makes just that again; returns what was removed.
+
+    `dataset.json` goes too: until the build has run, there is no finished dataset.
+    """
+    removed = []
+    for path in dict.fromkeys([root / DATASET_FILE, *(defect.file for defect in defects)]):
+        if path.is_file() or path.is_symlink():
+            path.unlink()
+            removed.append(path)
+    return removed
 
 
 def _shard_defects(reader: ShardReader, listed: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
@@ -114,20 +144,26 @@ def _video_defects(reader: ShardReader, entry: VideoEntry, config: Mapping[str, 
         reader.frames([row])  # decompresses: damage shows
 
 
-def _extra_files(root: Path, shards: list[dict[str, Any]]) -> Iterator[str]:
+def _extra_files(root: Path, shards: Sequence[Mapping[str, Any]]) -> Iterator[Defect]:
     listed = {shard["path"] for shard in shards}
     for path in sorted((root / "shards").rglob("*")):
-        if path.is_file() and path.relative_to(root).as_posix() not in listed:
-            yield f"{path}: dataset.json does not list it; delete it"
+        if not path.is_dir() and path.relative_to(root).as_posix() not in listed:
+            yield Defect(path, "dataset.json does not list it; delete it")
 
 
-def _manifest_defects(root: Path, kept: Mapping[str, tuple[str, int]]) -> Iterator[str]:
-    path = root / "manifest.csv"
-    table = read_manifest(path)
-    arrived = table[table["status"] == "ok"]
-    said = {row.id: (row.shard, int(row.frames_kept)) for row in arrived.itertuples()}
+def _manifest_defects(root: Path, dataset: Dataset, kept: Mapping[str, tuple[str, int]]) -> Iterator[Defect]:
+    path = root / MANIFEST_FILE
+    try:
+        table = read_manifest(path)
+        if sha256_of(path) != dataset.contents["manifest_sha256"]:
+            yield Defect(path, "is not what the build wrote; delete it and run the build again")
+        arrived = table[table["status"] == "ok"]
+        said = {row.id: (row.shard, int(row.frames_kept)) for row in arrived.itertuples()}
+    except (DatasetError, ValueError) as error:
+        yield Defect(path, " ".join(str(error).removeprefix(f"{path}: ").split()))
+        return
     for name in sorted(said.keys() | kept.keys()):
         if said.get(name) != kept.get(name):
-            yield f"{path}: {name}: says shard and frames {said.get(name)}, the shards say {kept.get(name)}"
+            yield Defect(path, f"{name}: says shard and frames {said.get(name)}, the shards say {kept.get(name)}")
     if table["id"].duplicated().any():
-        yield f"{path}: ids must be unique"
+        yield Defect(path, "ids must be unique")

@@ -37,5 +37,12 @@ def run(
 
 def one_line(error: BaseException) -> str:
     """The error's message on a single line, with its type where it is not one of ours."""
-    text = " ".join(str(error).split()) or "no message"
+    text = printable(" ".join(str(error).split())) or "no message"
     return text if isinstance(error, FlnetError) else f"{type(error).__name__}: {text}"
+
+
+def printable(text: str) -> str:
+    """The text on one line that any terminal takes: what file names may hold beside letters is escaped."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )

@@ -66,7 +66,7 @@ def _names_scheduler() -> bool:
 
 def _default(section: str, name: str, value: str) -> None:
     config = luigi.configuration.get_config()
-    if not any(config.has_option(section, name.translate(str.maketrans(way))) for way in ({"_": "-"}, {"-": "_"})):
+    if not any(config.has_option(section, spelt) for spelt in (name.replace("_", "-"), name.replace("-", "_"))):
         config.set(section, name, value)
 
 

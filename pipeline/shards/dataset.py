@@ -90,7 +90,7 @@ def open_dataset(root: str | Path) -> Dataset:
         raise DatasetError(
             f"{path}: no finished dataset here; build one first, or finish the build that is there"
         ) from error
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: not readable as JSON ({error}); run the build again") from error
     schema = contents.get("schema") if isinstance(contents, dict) else None
     if schema != DATASET_SCHEMA:

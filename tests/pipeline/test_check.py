@@ -50,12 +50,13 @@ def change(out: Path, edit: Callable[[h5py.File], None], resign: bool = True) ->
         contents = json.loads((out / "dataset.json").read_text())
         (entry,) = [s for s in contents["shards"] if out / s["path"] == path]
         entry.update(sha256=sha256_of(path), bytes=path.stat().st_size)
+        contents["contents_sha256"] = build.contents_digest(contents)
         (out / "dataset.json").write_text(json.dumps(contents))
 
 
 def only_defect(out: Path) -> str:
     defects, _ = check_dataset(out)
-    return "\n".join(defects)
+    return "\n".join(map(str, defects))
 
 
 def test_clean(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
