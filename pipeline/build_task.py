@@ -95,6 +95,10 @@ class Build(luigi.Task):  # type: ignore[misc]
         default=_DEFAULT.max_padding, description="share of a crop outside the picture above which it is dropped"
     )
     bank_size = luigi.IntParameter(default=_DEFAULT.bank_size, description="images in a speaker's bank (N)")
+    smooth_landmarks = luigi.FloatParameter(
+        default=0.0, description="smooth the landmarks over time: a Gaussian's standard deviation in frames (0: none)"
+    )
+    smooth_centres = luigi.FloatParameter(default=0.0, description="the same for the crop's centre alone")
     storage = luigi.ChoiceParameter(
         choices=("raw", "lz4", "zstd", "gzip"),
         default=_DEFAULT.storage,
@@ -146,6 +150,8 @@ class Build(luigi.Task):  # type: ignore[misc]
             min_face_px=self.min_face_px,
             max_padding=self.max_padding,
             bank_size=self.bank_size,
+            smooth_landmarks=self.smooth_landmarks,
+            smooth_centres=self.smooth_centres,
             storage=self.storage,
             track=TrackSettings(),
         )

@@ -25,6 +25,7 @@ from pipeline.landmark_model import landmark_model_path
 from pipeline.regions import Box, Region, RegionStore, keep_region
 from pipeline.settings import Settings, digest_of
 from pipeline.shards import FRAME_SIZE, FrameRow, VideoEntry, write_shard
+from pipeline.smoothing import smooth
 from pipeline.track import Track, follow, load_track, save_track
 from pipeline.video import Frame, read_frames
 from pipeline.weights import k_codes, k_table
@@ -179,6 +180,7 @@ def _prepare(path: Path, blank: VideoResult, settings: Settings, put: Places, mo
         frames_seen=len(track),
         warning="; ".join(track.warnings),
     )
+    track = replace(track, landmarks=smooth(track.landmarks, settings.smooth_landmarks))
     cuts, drops, scale = plan_cuts(track, settings)
     result = replace(result, drops=drops, frames_kept=len(cuts), scale=scale)
     if len(cuts) < settings.bank_size:
@@ -227,9 +229,10 @@ def plan_cuts(track: Track, settings: Settings) -> tuple[list[Cut], dict[str, in
     if not wide.any():
         return [], dict(drops), 0.0
     scale = crops.crop_scale(track.landmarks[wide], settings.centre, settings.face_fraction, FRAME_SIZE)
+    steady = smooth(track.landmarks, settings.smooth_centres)
     cuts = []
     for place in np.flatnonzero(wide):
-        transform = crops.crop_transform(track.landmarks[place], scale, settings.centre, FRAME_SIZE)
+        transform = crops.crop_transform(steady[place], scale, settings.centre, FRAME_SIZE)
         if crops.padding_fraction(transform, FRAME_SIZE, track.width, track.height) > settings.max_padding:
             drops["out_of_frame"] += 1
         else:

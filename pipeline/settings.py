@@ -27,6 +27,8 @@ class Settings:
     bank_size: int = 5  # N
     k_gamma: float = 0.95  # γ of Eq. 13
     k_floor: float = 0.3
+    smooth_landmarks: float = 0.0  # standard deviation in frames of a Gaussian over the landmarks; 0: none
+    smooth_centres: float = 0.0  # the same, over the crop's centre alone
     storage: str = "zstd"  # compression of frames
     track: TrackSettings = field(default_factory=TrackSettings)
 
@@ -36,6 +38,8 @@ class Settings:
         _within("face-fraction", self.face_fraction, 0.1, 1.0)
         _within("max-padding", self.max_padding, 0.0, 1.0)
         _within("min-face-px", self.min_face_px, 1.0, 10000.0)
+        _within("smooth-landmarks", self.smooth_landmarks, 0.0, 100.0)
+        _within("smooth-centres", self.smooth_centres, 0.0, 100.0)
         _within("bank-size", self.bank_size, 1, 1000)
 
     @property
