@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from multiprocessing import forkserver, resource_tracker
+from collections.abc import Callable, Generator, Sequence
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,12 +15,16 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from model.sampler import Group
-from model.signals import STOP_SIGNALS, ignored_signals
+from model.signals import held_back_signals, obey_only_parent
 from pipeline.errors import DatasetError, FlnetError
 from pipeline.shards import ShardReader
 
 MAX_OPEN_SHARDS = 32
 PREFETCH_BATCHES = 4
+
+
+class LoaderError(FlnetError):
+    """A process that reads batches died."""
 
 
 class Batch(NamedTuple):
@@ -132,11 +134,16 @@ class BatchDataset(TorchDataset["Batch | FlnetError"]):
             return error
 
 
-def batches(dataset: BatchDataset, start: int, stop: int, *, workers: int, pin_memory: bool = False) -> Iterator[Batch]:
+def batches(
+    dataset: BatchDataset, start: int, stop: int, *, workers: int, pin_memory: bool = False
+) -> Generator[Batch, None, None]:
     """Batches `start` to `stop` (exclusive) in order, read ahead by `workers` processes (0: by this one).
 
+    The worker processes live until the last batch, or until the generator is closed.
+
     Raises:
-        FlnetError: a shard cannot be read; the message names it.
+        DatasetError: a shard cannot be read; the message names it.
+        LoaderError: a worker process died.
     """
     loader: DataLoader[Batch | FlnetError] = DataLoader(
         dataset,
@@ -144,34 +151,34 @@ def batches(dataset: BatchDataset, start: int, stop: int, *, workers: int, pin_m
         sampler=range(start, stop),
         num_workers=workers,
         pin_memory=pin_memory,
-        persistent_workers=workers > 0,
         prefetch_factor=PREFETCH_BATCHES if workers else None,
-        worker_init_fn=_ignore_stop_signals if workers else None,
-        multiprocessing_context=_worker_context() if workers else None,
+        worker_init_fn=_start_worker if workers else None,
+        # A fresh interpreter: a fork would copy HDF5's and CUDA's locks as they stand. Not the fork server either:
+        # its workers do not notice when this process is killed, and stay for ever.
+        multiprocessing_context="spawn" if workers else None,
         # The loader draws a seed for its workers: not from the random state that checkpoints hold.
         generator=torch.Generator(),
     )
-    for batch in loader:
-        if isinstance(batch, FlnetError):
-            raise batch
-        yield batch
+    with held_back_signals():
+        resource_tracker.ensure_running()  # lets SIGTERM through again when it returns, hence the second `with`
+    with held_back_signals():
+        loaded = iter(loader)
+    try:
+        for batch in loaded:
+            if isinstance(batch, FlnetError):
+                raise batch
+            yield batch
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise LoaderError(
+            f"a loader process died ({error}); was it killed, or short of memory? go on with --resume, and with fewer"
+            " or no --workers"
+        ) from error
+    finally:
+        del loaded  # ends the worker processes
 
 
-def _worker_context() -> multiprocessing.context.BaseContext:
-    """Workers from a clean server process: forking this one would copy HDF5's and CUDA's locks as they stand.
-
-    Signals to end the run often go to the whole process group. The helpers are started ignoring them, so that
-    they live until this process has finished its step and saved.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    with ignored_signals():
-        resource_tracker.ensure_running()
-        forkserver.ensure_running()
-    return context
-
-
-def _ignore_stop_signals(_worker: int) -> None:
-    # torch's worker loop puts handlers of its own in place before this runs.
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+def _start_worker(_number: int) -> None:
+    obey_only_parent()
+    torch.set_num_threads(1)

@@ -1,213 +1,120 @@
-"""`python -m model.evaluate --shards out/ --checkpoint …`: figures of a trained network on the test split."""
+"""`python -m model.evaluate --shards out/ --checkpoint …`: figures of trained networks on the test split."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
-from tqdm import tqdm
 
-from model.baseline import copied_bank_image
-from model.config import ModelConfig
-from model.data import Batch, BatchDataset, batches
 from model.distributed import choose_device
-from model.examples import draw_examples, evaluation_split, example_batch
-from model.generator import Generator
+from model.evaluation import Evaluation, FrameScore, evaluate, extremes
+from model.examples import load_groups
 from model.inference import Trained, load_trained
-from model.metrics import Examined, L1Metric, Metric, Scores
-from model.pictures import save_picture
-from model.prepare import prepare_batch
-from model.sampler import Group, bank_choice, fixed_groups
+from model.measures import Wanted, choose_measures
+from model.pictures import Pixels, draw_grid, example_columns, save_picture
+from model.score_tables import speaker_table, table1
 from pipeline.cli import run
-from pipeline.errors import DatasetError
+from pipeline.errors import InputError
 from pipeline.shards import Dataset, open_dataset
 
-STORED_BANK = 5
-FIGURES = {"l1": "L1", "mouth_l1": "mouth L1", "eyes_l1": "eyes L1"}
-ANSWERS = {"model": "FLNet", "trivial": "copied"}
+EXAMPLES_EACH = 2
+"""Best, median and worst frames in the picture, so many of each."""
 
 
-@dataclass(frozen=True)
-class SpeakerScores:
-    """The figures of one speaker's frames, or of all."""
-
-    frames: int
-    scores: Scores
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What was measured: `overall.scores["model"]["l1"]` is the L1 of the paper's Table 1.
-
-    Attributes:
-        split: the dataset's split.
-        image_size: side of the images that were compared, in pixels: the network's own.
-        stride: every how many-th frame was taken.
-        overall: every frame counts alike.
-        speakers: by name.
-    """
-
-    split: str
-    image_size: int
-    stride: int
-    overall: SpeakerScores
-    speakers: dict[str, SpeakerScores]
-
-    @property
-    def l1(self) -> float:
-        """Mean absolute difference of the network's images, 0-255."""
-        return self.overall.scores["model"]["l1"]
-
-    @property
-    def trivial_l1(self) -> float:
-        """The same of the bank image of nearest mouth openness, copied."""
-        return self.overall.scores["trivial"]["l1"]
-
-
-def make_metrics() -> list[Metric]:
-    """Everything that is measured; figures of a further metric stand beside these in JSON and table."""
-    return [L1Metric()]
-
-
-def evaluate_l1(
-    generator: Generator,
-    dataset: Dataset,
-    device: torch.device,
-    *,
-    split: str | None = None,
-    stride: int = 1,
-    batch_size: int = 16,
-    workers: int = 0,
-    warp_margin_px: float | None = None,
-    progress: bool = False,
-) -> Evaluation:
-    """Measure a generator on a split, beside the trivial answer (which always has the stored bank of five).
-
-    The protocol is fixed: the frames in order, each video's bank as `fixed_groups` chooses it.
-
-    Args:
-        generator: on `device`; `generator.config` says the image size.
-        dataset: any; that of the training for its own test split.
-        split: "test", else "val", where None.
-        stride: every how many-th frame of a video.
-        batch_size: frames at once; changes nothing but speed.
-        warp_margin_px: another M, in pixels of a 224-pixel image.
+def load_all(checkpoints: Sequence[Path], device: torch.device) -> dict[str, Trained]:
+    """Networks by the names of their run folders (or files), told apart by step or number where those agree.
 
     Raises:
-        DatasetError: no such split, or no frame in it.
+        InputError: a checkpoint cannot be read.
     """
-    split = split or evaluation_split(dataset)
-    if split is None:
-        raise DatasetError(f"{dataset.root}: neither a test nor a val split to evaluate on; name one with --split")
-    groups = _cut(fixed_groups(dataset.videos(split), dataset.corpus, stride=stride), batch_size)
-    if not groups:
-        raise DatasetError(f"{dataset.root}: the split '{split}' has no frame to evaluate on")
-    metrics = make_metrics()
-    frames: dict[str, int] = {}
-    loaded = batches(BatchDataset(_Plan(groups)), 0, len(groups), workers=workers)
-    shown = tqdm(zip(groups, loaded, strict=True), "evaluating", len(groups), disable=not progress)
-    was_training = generator.training
-    generator.eval()
-    try:
-        for group, batch in shown:
-            examined = _examine(generator, batch, group.video.speaker, device, warp_margin_px)
-            for metric in metrics:
-                metric.update(examined)
-            frames[examined.speaker] = frames.get(examined.speaker, 0) + len(examined.target)
-    finally:
-        generator.train(was_training)
-    speakers = {name: SpeakerScores(count, _merged(metrics, name)) for name, count in sorted(frames.items())}
-    overall = SpeakerScores(sum(frames.values()), _merged(metrics, None))
-    return Evaluation(split, generator.config.image_size, stride, overall, speakers)
+    found: dict[str, Trained] = {}
+    for path in checkpoints:
+        trained = load_trained(path, device)
+        file = trained.checkpoint
+        name = file.parent.parent.resolve().name if file.parent.name == "checkpoints" else file.stem
+        if name in found:
+            name = f"{name} step {trained.step}"
+        found[name if name not in found else f"{name} ({len(found) + 1})"] = trained
+    return found
 
 
-@torch.no_grad()
-def _examine(
-    generator: Generator, batch: Batch, speaker: str, device: torch.device, warp_margin_px: float | None
-) -> Examined:
-    margin = generator.config.warp_margin_px if warp_margin_px is None else warp_margin_px
-    config: ModelConfig = replace(generator.config, bank_size=STORED_BANK)
-    prepared = prepare_batch(batch, device, config)
-    choice = list(bank_choice(generator.config.bank_size))
-    margin_px = replace(config, warp_margin_px=margin).margin_px
-    out = generator(prepared.bank[:, choice], prepared.field[:, choice], margin_px)
-    trivial = copied_bank_image(prepared.bank, batch.target_openness, batch.bank_openness[batch.group])
-    answers = {"model": (out.output + 1) * 127.5, "trivial": (trivial + 1) * 127.5}
-    return Examined((prepared.target + 1) * 127.5, answers, prepared.target_landmarks, speaker)
+def write_results(
+    folder: Path,
+    trained: Mapping[str, Trained],
+    found: Mapping[str, Evaluation],
+    left_out: Sequence[str],
+    data: Dataset,
+) -> str:
+    """Write `<split>.json`, `<split>.md` and `<split>.png` into a folder; the first network is the one evaluated.
 
-
-class _Plan:
-    """A list of groups as a plan of batches of one group each (a class: worker processes unpickle it)."""
-
-    def __init__(self, groups: Sequence[Group]) -> None:
-        self.groups = groups
-
-    def __call__(self, index: int) -> Sequence[Group]:
-        return self.groups[index : index + 1]
-
-
-def _cut(groups: Sequence[Group], size: int) -> list[Group]:
-    """Groups of at most `size` targets."""
-    return [
-        replace(group, target_rows=group.target_rows[start : start + size])
-        for group in groups
-        for start in range(0, len(group.target_rows), size)
-    ]
-
-
-def _merged(metrics: Sequence[Metric], speaker: str | None) -> Scores:
-    merged: Scores = {}
-    for metric in metrics:
-        for answer, figures in metric.scores(speaker).items():
-            merged.setdefault(answer, {}).update(figures)
-    return merged
-
-
-def markdown_table(evaluation: Evaluation) -> str:
-    """The evaluation as a Markdown table: a row per speaker, then all; the network beside the trivial answer."""
-    figures = list(evaluation.overall.scores["model"])
-    header = ["speaker", "frames"]
-    header += [f"{FIGURES.get(figure, figure)} {ANSWERS[answer]}" for figure in figures for answer in ANSWERS]
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1)]
-    for name, row in [*evaluation.speakers.items(), ("all", evaluation.overall)]:
-        values = [row.scores.get(answer, {}).get(figure) for figure in figures for answer in ANSWERS]
-        lines.append([name, str(row.frames), *("" if value is None else f"{value:.2f}" for value in values)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-def write_results(folder: Path, evaluation: Evaluation, trained: Trained, dataset: Dataset) -> None:
-    """Write `<split>.json`, `<split>.md` and, with the fixed examples, `<split>.png` into a folder."""
+    Returns:
+        The tables, as in `<split>.md`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    name, evaluation = next(iter(found.items()))
+    network = trained[name]
+    shown = extremes(evaluation.frames, EXAMPLES_EACH)
     results = {
-        "checkpoint": str(trained.checkpoint),
-        "step": trained.step,
-        "trained_on_digest": trained.dataset_digest,
-        "dataset_digest": dataset.digest,
-        **asdict(evaluation),
+        "checkpoint": str(network.checkpoint),
+        "step": network.step,
+        "trained_on_digest": network.dataset_digest,
+        "dataset_digest": data.digest,
+        **_plain(evaluation),
+        "left_out": list(left_out),
+        "examples": [_example(kind, frame) for kind, frame in shown],
+        "compared": {
+            other: {"checkpoint": str(trained[other].checkpoint), "step": trained[other].step, **_plain(measured)}
+            for other, measured in found.items()
+            if other != name
+        },
     }
     path = folder / f"{evaluation.split}.json"
     path.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    path.with_suffix(".md").write_text(markdown_table(evaluation), encoding="utf-8")
+    tables = table1(found) + "\n" + speaker_table(evaluation) + "".join(f"\n{line}\n" for line in left_out)
+    path.with_suffix(".md").write_text(tables, encoding="utf-8")
+    save_picture(path.with_suffix(".png"), draw_extremes(network, shown))
+    return tables
+
+
+def _plain(evaluation: Evaluation) -> dict[str, Any]:
+    """What JSON holds of an evaluation: all but the single frames."""
+    return {name: value for name, value in asdict(evaluation).items() if name != "frames"}
+
+
+def _example(kind: str, frame: FrameScore) -> dict[str, Any]:
+    video = frame.group.video
+    return {"kind": kind, "video": video.id, "frame": frame.group.target_rows[0] - video.first_row, "l1": frame.l1}
+
+
+@torch.no_grad()
+def draw_extremes(trained: Trained, shown: Sequence[tuple[str, FrameScore]]) -> Pixels:
+    """The best, median and worst frames: bank, target, both streams, merge mask, output; (H, W, 3) uint8."""
     device = next(trained.generator.parameters()).device
-    examples = example_batch(dataset, trained.config.model, device, evaluation.split)
-    save_picture(path.with_suffix(".png"), draw_examples(trained.generator, examples))
+    batch = load_groups([frame.group for _, frame in shown], trained.config.model, device)
+    titles = [
+        f"{kind}: L1 {frame.l1:.2f}, {frame.group.video.id} row {frame.group.target_rows[0] - frame.group.video.first_row}"
+        for kind, frame in shown
+    ]
+    return draw_grid(example_columns(batch, trained.generator(batch.bank, batch.field)), titles)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
     parser = argparse.ArgumentParser(
         prog="python -m model.evaluate",
-        description="Measure a trained FLNet on the test split, beside the trivial answer: the bank image of nearest "
-        "mouth openness, copied. L1 is in 0-255 units, at the network's image size.",
+        description="Measure trained networks on the test split, beside the trivial answers: a bank image copied, that "
+        "of nearest mouth openness or of nearest landmarks. All at the network's image size, L1 in 0-255 units.",
     )
     add = parser.add_argument
     add("--shards", type=Path, required=True, help="the dataset's folder (it holds dataset.json)")
     add("--checkpoint", type=Path, required=True, help="a .pt file, or a run folder: its newest checkpoint")
+    add("--compare", type=Path, nargs="+", default=[], metavar="CHECKPOINT", help="others, for the same table")
     add("--out", type=Path, help="folder for the results (default: evaluation/ beside the run's checkpoints/)")
     add("--split", help="default: test, else val")
     add("--stride", type=int, default=1, help="take every how many-th frame of a video (default 1: all)")
@@ -215,7 +122,38 @@ def build_parser() -> argparse.ArgumentParser:
     add("--warp-margin", type=float, metavar="PX", help="another warp margin than the training's, at 224 pixels")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if there is one")
     add("--workers", type=int, default=1, help="loader processes (default 1)")
+    add_measures(parser)
     return parser
+
+
+def add_measures(parser: argparse.ArgumentParser) -> None:
+    """The flags that say what is measured; `wanted_from` reads them."""
+    figures = parser.add_argument_group("figures", "L1, PSNR and SSIM are always measured")
+    add = figures.add_argument
+    either = argparse.BooleanOptionalAction
+    add("--fid", action=either, help="default: if Inception's weights are at hand; --fid fetches them")
+    add("--lpips", action=either, help="default: if VGG16's and LPIPS's weights are at hand; --lpips fetches VGG16's")
+    add("--landmark-error", action="store_true", help="find landmarks on every answer and compare (slow)")
+    add("--inception-weights", type=Path, metavar="FILE",
+        help="inception-2015-12-05.pt (default: looked for in $TORCH_HOME/hub/checkpoints)")  # fmt: skip
+    add("--vgg-weights", type=Path, metavar="FILE",
+        help="vgg16-397923af.pth, for LPIPS (default: looked for in $TORCH_HOME/hub/checkpoints)")  # fmt: skip
+    add("--lpips-weights", type=Path, metavar="FILE",
+        help="weights/v0.1/vgg.pth of the package lpips (default: looked for in the package)")  # fmt: skip
+    add("--landmark-model", type=Path, metavar="FILE", help="dlib's 68-point model (default: the installed one)")
+
+
+def wanted_from(args: argparse.Namespace) -> Wanted:
+    """The figures that the flags of `add_measures` ask for."""
+    return Wanted(
+        fid=args.fid,
+        lpips=args.lpips,
+        landmark_error=args.landmark_error,
+        inception_weights=args.inception_weights,
+        vgg_weights=args.vgg_weights,
+        lpips_weights=args.lpips_weights,
+        landmark_model=args.landmark_model,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -224,24 +162,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
+    if args.batch_size < 1:
+        raise InputError(f"--batch-size must be at least 1, got {args.batch_size}")
     device = choose_device(args.device)
     dataset = open_dataset(args.shards)
-    trained = load_trained(args.checkpoint, device)
-    evaluation = evaluate_l1(
-        trained.generator,
-        dataset,
-        device,
-        split=args.split,
-        stride=args.stride,
-        batch_size=args.batch_size,
-        workers=args.workers,
-        warp_margin_px=args.warp_margin,
-        progress=True,
-    )
-    folder = args.out or trained.checkpoint.parent.parent / "evaluation"
-    write_results(folder, evaluation, trained, dataset)
-    print(markdown_table(evaluation), end="")
-    print(f"{folder}: {evaluation.split}.json, .md and .png are here")
+    trained = load_all([args.checkpoint, *args.compare], device)
+    measures = choose_measures(wanted_from(args), device)
+    found = {
+        name: evaluate(
+            network.generator,
+            dataset,
+            device,
+            metrics=measures.make(),
+            split=args.split,
+            stride=args.stride,
+            batch_size=args.batch_size,
+            workers=args.workers,
+            warp_margin_px=args.warp_margin,
+            progress=True,
+        )
+        for name, network in trained.items()
+    }
+    first = next(iter(trained.values()))
+    folder = args.out or first.checkpoint.parent.parent / "evaluation"
+    print(write_results(folder, trained, found, measures.left_out, dataset), end="")
+    print(f"{folder}: {next(iter(found.values())).split}.json, .md and .png are here")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -48,16 +49,19 @@ def example_batch(
         DatasetError: the split has no frame that can be a target.
     """
     split = split or evaluation_split(dataset) or "train"
-    choice = bank_choice(config.bank_size)
-    groups = [
-        replace(group, bank_rows=tuple(group.bank_rows[place] for place in choice))
-        for group in example_groups(dataset, split)
-    ]
+    groups = example_groups(dataset, split)
     if not groups:
         raise DatasetError(f"{dataset.root}: the split '{split}' has no frame to show as an example")
+    return load_groups(groups, config, device)
+
+
+def load_groups(groups: Sequence[Group], config: ModelConfig, device: torch.device) -> PreparedBatch:
+    """The targets of some groups with stored banks of five, of which the network's `bank_size` are taken."""
+    choice = bank_choice(config.bank_size)
+    chosen = [replace(group, bank_rows=tuple(group.bank_rows[place] for place in choice)) for group in groups]
     pool = ShardPool()
     try:
-        return prepare_batch(load_batch(groups, pool), device, config)
+        return prepare_batch(load_batch(chosen, pool), device, config)
     finally:
         pool.close()
 

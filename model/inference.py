@@ -10,6 +10,7 @@ import torch
 from model.checkpoint import load_checkpoint, resolve_checkpoint
 from model.config import TrainConfig, from_dict
 from model.generator import Generator
+from pipeline.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,19 @@ def load_trained(checkpoint: Path, device: torch.device) -> Trained:
     """Read a generator from a checkpoint file, or from the newest sound checkpoint of a run folder.
 
     Raises:
-        InputError: no such file, or not a readable checkpoint.
+        InputError: no such file, not a readable checkpoint, or weights of another network than its settings say.
     """
     path = resolve_checkpoint(checkpoint)
     payload = load_checkpoint(path)
+    missing = {"config", "generator", "step", "dataset_digest"} - payload.keys()
+    if missing:
+        raise InputError(f"{path}: not a training run's checkpoint, it lacks {', '.join(sorted(missing))}")
     config = from_dict(TrainConfig, payload["config"], str(path))
     generator = Generator(config.model)
-    generator.load_state_dict(payload["generator"])
+    try:
+        generator.load_state_dict(payload["generator"])
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: the weights do not fit the checkpoint's own settings ({reason})") from error
     generator = generator.to(device).eval().requires_grad_(False)
     return Trained(generator, config, path, int(payload["step"]), str(payload["dataset_digest"]))

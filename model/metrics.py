@@ -1,12 +1,16 @@
-"""Figures over a test split, a small class each: fed batch by batch, then asked for numbers."""
+"""Figures over a test split: fed batch by batch, then asked for the numbers of a speaker or of all frames."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from model.fid import Moments, frechet_distance
+from model.quality import psnr, ssim
 
 MOUTH = slice(48, 68)
 EYES = slice(36, 48)
@@ -14,7 +18,7 @@ REGION_MARGIN = 0.25
 """How far a region reaches beyond its landmarks on every side, as a share of their bounding box's longer side."""
 
 Scores = dict[str, dict[str, float]]
-"""Answer's name ("model", "trivial") -> figure's name -> value."""
+"""Answer's name (`Examined.answers`) -> figure's name -> value."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Examined:
 
     Attributes:
         target: what is true.
-        answers: "model", and "trivial" (the bank image of nearest mouth openness, copied).
+        answers: "model", and the bank images copied: "trivial" (of nearest mouth openness), "landmarks" (nearest).
         landmarks: (B, 68, 2) of the target, in pixels of these images.
         speaker: of all frames of the batch.
     """
@@ -35,52 +39,118 @@ class Examined:
 
 
 class Metric(Protocol):
-    """What `model.evaluate` measures with. A new figure is a class like this in `evaluate.make_metrics`."""
+    """What `model.evaluate` measures with."""
 
     def update(self, batch: Examined) -> None:
         """Take in one batch."""
 
     def scores(self, speaker: str | None) -> Scores:
-        """The figures over one speaker's frames, or over all frames (None); {} where there are none to give."""
+        """The figures over one speaker's frames, or over all frames (None); without those that there are not."""
 
 
-class L1Metric:
-    """Mean absolute difference in 0-255 units (the paper's Table 1): "l1", and "mouth_l1", "eyes_l1" in regions.
+Figures = Callable[[Tensor, Examined], dict[str, Tensor]]
+"""From an answer's images and the batch they belong to: figure's name -> (B,) values, NaN where there is none."""
 
-    Every frame counts alike: the mean over the region's pixels and colours, then the mean over frames.
+
+class FrameMetric:
+    """Figures of single frames, of which every frame counts alike in the mean.
+
+    Args:
+        figures: what to compute of each frame.
     """
 
-    def __init__(self) -> None:
-        self._sums: dict[str, dict[str, dict[str, float]]] = {}
-        self._frames: dict[str, int] = {}
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+        self._sums: dict[
+            str, dict[tuple[str, str], tuple[float, int]]
+        ] = {}  # speaker -> (answer, figure) -> sum, count
 
     def update(self, batch: Examined) -> None:
         """Take in one batch."""
-        size = batch.target.shape[-1]
-        masks = {
-            "l1": torch.ones_like(batch.target[:, 0]),
-            "mouth_l1": region_mask(batch.landmarks[:, MOUTH], size),
-            "eyes_l1": region_mask(batch.landmarks[:, EYES], size),
-        }
         sums = self._sums.setdefault(batch.speaker, {})
-        for answer, image in batch.answers.items():
-            errors = (image - batch.target).abs().mean(dim=1)
-            figures = sums.setdefault(answer, dict.fromkeys(masks, 0.0))
-            for name, mask in masks.items():
-                figures[name] += float(_mean_inside(errors, mask).double().sum())
-        self._frames[batch.speaker] = self._frames.get(batch.speaker, 0) + len(batch.target)
+        for answer, images in batch.answers.items():
+            for figure, values in self._figures(images, batch).items():
+                found = values[torch.isfinite(values)].double()
+                total, count = sums.get((answer, figure), (0.0, 0))
+                sums[answer, figure] = (total + float(found.sum()), count + len(found))
 
     def scores(self, speaker: str | None) -> Scores:
-        """The means over one speaker's frames, or over all frames."""
-        speakers = sorted(self._frames) if speaker is None else [speaker]
-        frames = sum(self._frames[name] for name in speakers)
-        first = self._sums[speakers[0]]
-        return {
-            answer: {
-                figure: sum(self._sums[name][answer][figure] for name in speakers) / frames for figure in first[answer]
-            }
-            for answer in first
-        }
+        """The means over the frames that have a value."""
+        speakers = sorted(self._sums) if speaker is None else [speaker]
+        scores: Scores = {}
+        for answer, figure in dict.fromkeys(key for name in speakers for key in self._sums[name]):
+            parts = [self._sums[name].get((answer, figure), (0.0, 0)) for name in speakers]
+            total, count = sum(part[0] for part in parts), sum(part[1] for part in parts)
+            if count:
+                scores.setdefault(answer, {})[figure] = total / count
+        return scores
+
+
+def l1_figures(images: Tensor, batch: Examined) -> dict[str, Tensor]:
+    """Mean absolute difference in 0-255 units (the paper's Table 1): "l1", and "mouth_l1", "eyes_l1" in regions."""
+    size = batch.target.shape[-1]
+    errors = (images - batch.target).abs().mean(dim=1)
+    return {
+        "l1": errors.mean(dim=(1, 2)),
+        "mouth_l1": _mean_inside(errors, region_mask(batch.landmarks[:, MOUTH], size)),
+        "eyes_l1": _mean_inside(errors, region_mask(batch.landmarks[:, EYES], size)),
+    }
+
+
+def quality_figures(images: Tensor, batch: Examined) -> dict[str, Tensor]:
+    """ "psnr" in dB, and "ssim"."""
+    return {"psnr": psnr(images, batch.target), "ssim": ssim(images, batch.target)}
+
+
+class FidMetric:
+    """The Fréchet Inception distance between all answers and all targets; frames of a speaker must come together.
+
+    A speaker's moments are let go when the next one begins: a covariance takes 32 MB.
+
+    Args:
+        features: (B, 3, H, W) in [0, 255] -> (B, D).
+        size: D.
+    """
+
+    def __init__(self, features: Callable[[Tensor], Tensor], size: int) -> None:
+        self._features, self._size = features, size
+        self._speaker: str | None = None
+        self._current: dict[str, Moments] = {}
+        self._all: dict[str, Moments] = {}
+        self._speakers: dict[str, Scores] = {}
+
+    def update(self, batch: Examined) -> None:
+        """Take in one batch."""
+        if batch.speaker != self._speaker:
+            self._close()
+            if batch.speaker in self._speakers:
+                raise ValueError(f"the frames of speaker {batch.speaker} must come together")
+            self._speaker = batch.speaker
+        for name, images in {_TRUTH: batch.target, **batch.answers}.items():
+            self._current.setdefault(name, Moments(self._size)).update(self._features(images))
+
+    def scores(self, speaker: str | None) -> Scores:
+        """The distances; none for fewer than two frames."""
+        self._close()
+        return _distances(self._all) if speaker is None else self._speakers[speaker]
+
+    def _close(self) -> None:
+        """Work out the speaker whose frames are complete, and add them to all."""
+        if self._speaker is not None:
+            self._speakers[self._speaker] = _distances(self._current)
+            for name, moments in self._current.items():
+                self._all[name] = moments.merged(self._all[name]) if name in self._all else moments
+            self._speaker, self._current = None, {}
+
+
+_TRUTH = "target"
+
+
+def _distances(moments: dict[str, Moments]) -> Scores:
+    truth = moments[_TRUTH]
+    if truth.count < 2:
+        return {}
+    return {name: {"fid": frechet_distance(truth, found)} for name, found in moments.items() if name != _TRUTH}
 
 
 def region_mask(points: Tensor, size: int) -> Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from tqdm import tqdm
 
 from model.checkpoint import load_latest, save_checkpoint
 from model.config import TrainConfig, to_dict
-from model.data import BatchDataset, batches
+from model.data import Batch, BatchDataset, batches
 from model.distributed import Processes
 from model.examples import draw_examples, example_batch
 from model.monitor import CONFIG_FILE, Monitor, WaitTimer, write_run_config
@@ -156,30 +158,31 @@ class _Session:
             if self.processes.is_main:
                 print(f"{self.run_settings.folder}: {first} steps are done, --steps {last} asks for no more")
             return 0
-        per_step = self.trainer.batches_per_step
-        source = WaitTimer(
-            batches(
-                BatchDataset(self.planner.plan),
-                first * per_step,
-                last * per_step,
-                workers=self.run_settings.workers,
-                pin_memory=self.trainer.device.type == "cuda",
-            )
-        )
-        if not self.processes.is_main:
-            return self._loop(source)
-        self.examples = example_batch(self.run_settings.dataset, self.config.model, self.trainer.device)
-        with Monitor(
-            self.run_settings.folder,
-            first_step=first,
-            steps=last,
-            log_every=self.config.log_every,
-            targets_per_step=self.config.batch_size,
-            device=self.trainer.device,
-        ) as self.monitor:
-            return self._loop(source)
+        with closing(self._batches(first, last)) as source:
+            if not self.processes.is_main:
+                return self._loop(WaitTimer(source))
+            self.examples = example_batch(self.run_settings.dataset, self.config.model, self.trainer.device)
+            with Monitor(
+                self.run_settings.folder,
+                first_step=first,
+                steps=last,
+                log_every=self.config.log_every,
+                targets_per_step=self.config.batch_size,
+                device=self.trainer.device,
+            ) as self.monitor:
+                return self._loop(WaitTimer(source))
 
-    def _loop(self, source: WaitTimer[Any]) -> int:
+    def _batches(self, first_step: int, last_step: int) -> Generator[Batch, None, None]:
+        per_step = self.trainer.batches_per_step
+        return batches(
+            BatchDataset(self.planner.plan),
+            first_step * per_step,
+            last_step * per_step,
+            workers=self.run_settings.workers,
+            pin_memory=self.trainer.device.type == "cuda",
+        )
+
+    def _loop(self, source: WaitTimer[Batch]) -> int:
         while self.trainer.step_count < self.config.steps:
             losses = self.trainer.step(source)
             step = losses.step

@@ -1,7 +1,8 @@
-"""SIGTERM and SIGUSR1 (preemption): remembered until the step is finished, ignored by helper processes."""
+"""SIGTERM and SIGUSR1 (preemption): remembered until the step is finished, kept from helper processes."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -29,27 +30,38 @@ class StopRequest:
 def watched_signals() -> Iterator[StopRequest]:
     """Note stop signals instead of dying of them; the earlier handlers come back at the end."""
     request = StopRequest()
-    with _handlers(request.receive):
-        yield request
-
-
-@contextmanager
-def ignored_signals() -> Iterator[None]:
-    """Ignore stop signals, which programs started meanwhile inherit. One that arrives is lost: keep it short."""
-    with _handlers(signal.SIG_IGN):
-        yield
-
-
-@contextmanager
-def _handlers(handler: object) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers; a caller that trains in another one handles signals itself
+        yield request  # only the main thread may set handlers; whoever trains in another one sees to signals himself
         return
-    earlier = [(number, signal.getsignal(number)) for number in STOP_SIGNALS]
-    for number in STOP_SIGNALS:
-        signal.signal(number, handler)  # type: ignore[arg-type]
+    earlier = [(number, signal.signal(number, request.receive)) for number in STOP_SIGNALS]
+    try:
+        yield request
+    finally:
+        for number, handler in earlier:
+            signal.signal(number, handler)
+
+
+@contextmanager
+def held_back_signals() -> Iterator[None]:
+    """Let stop signals wait until the end of this; a process started meanwhile never receives any."""
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
     finally:
-        for number, previous in earlier:
-            signal.signal(number, previous)
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
+
+
+def obey_only_parent() -> None:
+    """In a helper process started under `held_back_signals`: end on SIGTERM from the parent, ignore all others.
+
+    Schedulers send signals to every process of a run, and the parent needs its helpers to finish its step; but it
+    must itself be able to end them.
+    """
+    parent = os.getppid()
+
+    def wait() -> None:
+        while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent:
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()

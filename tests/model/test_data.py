@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from model.config import ModelConfig
-from model.data import Batch, BatchDataset, ShardPool, batches, load_batch
+from model.data import Batch, BatchDataset, LoaderError, ShardPool, batches, load_batch
 from model.prepare import prepare_batch, resize_area, resize_landmarks
 from model.sampler import BatchPlanner, Group, fixed_groups, slice_groups
 from pipeline.errors import DatasetError, InputError
@@ -153,6 +154,25 @@ def test_a_broken_shard_is_one_line_with_its_name(
     with pytest.raises(DatasetError, match=r"01M\.h5") as caught:
         list(batches(BatchDataset(plans.plan), 0, 1, workers=workers))
     assert "Traceback" not in str(caught.value)
+
+
+def test_a_dead_worker_is_one_line(tiny_dataset: Path) -> None:
+    plans = planner(open_dataset(tiny_dataset).videos("train"), batch_size=4)
+    loaded = batches(BatchDataset(Dying(plans)), 0, 2, workers=1)
+    with pytest.raises(LoaderError, match="a loader process died"):
+        list(loaded)
+
+
+class Dying:
+    """A plan that ends its process at batch 1."""
+
+    def __init__(self, plans: BatchPlanner) -> None:
+        self.plans = plans
+
+    def __call__(self, index: int) -> list[Group]:
+        if index:
+            os._exit(3)
+        return self.plans.plan(index)
 
 
 def test_the_pool_keeps_few_shards_open(tiny_dataset: Path) -> None:

@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -105,11 +107,10 @@ def test_a_used_folder_or_a_missing_dataset_is_one_line(
     assert "nowhere" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_preemption_saves_and_says_so(tiny_dataset: Path, tmp_path: Path, number: signal.Signals) -> None:
-    """The signal goes to the whole process group, loader worker and all, as schedulers send it."""
-    run = tmp_path / "run"
-    command = [sys.executable, "-m", "model.train", "--shards", str(tiny_dataset), "--out", str(run), *SMALL]
+@pytest.fixture
+def training(tiny_dataset: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A long run in a process group of its own, with a loader worker, after its first logged step."""
+    command = [sys.executable, "-m", "model.train", "--shards", str(tiny_dataset), "--out", str(tmp_path), *SMALL]
     process = subprocess.Popen(
         [*command, "--workers", "1", "--steps", "100000", "--log-every", "1"],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -117,17 +118,29 @@ def test_preemption_saves_and_says_so(tiny_dataset: Path, tmp_path: Path, number
         text=True,
         start_new_session=True,
     )
-    try:
-        deadline = time.monotonic() + 60
-        while not (run / "metrics.csv").is_file() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        os.killpg(process.pid, number)
-        error = process.communicate(timeout=60)[1]
-    finally:
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "metrics.csv").is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with process:
+        yield process
         process.kill()
-    assert process.returncode == 75, error
-    (checkpoint,) = list_checkpoints(run)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_preemption_saves_and_says_so(training: subprocess.Popen[str], tmp_path: Path, number: signal.Signals) -> None:
+    """The signal goes to the whole process group, loader worker and all, as schedulers send it."""
+    os.killpg(training.pid, number)
+    error = training.communicate(timeout=60)[1]
+    assert training.returncode == 75, error
+    (checkpoint,) = list_checkpoints(tmp_path)
     step = load_checkpoint(checkpoint)["step"]
     assert step >= 1
     assert f"stopped by {number.name} after step {step}, saved" in error
     assert "Traceback" not in error
+
+
+def test_a_killed_run_leaves_no_worker_behind(training: subprocess.Popen[str]) -> None:
+    helpers = psutil.Process(training.pid).children(recursive=True)
+    assert helpers
+    training.kill()
+    assert psutil.wait_procs(helpers, timeout=30)[1] == []
