@@ -88,8 +88,7 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _example(kind: str, frame: FrameScore) -> dict[str, Any]:
-    video = frame.group.video
-    return {"kind": kind, "video": video.id, "frame": frame.group.target_rows[0] - video.first_row, "l1": frame.l1}
+    return {"kind": kind, "video": frame.group.video.id, "frame": frame.number, "l1": frame.l1}
 
 
 @torch.no_grad()
@@ -97,10 +96,7 @@ def draw_extremes(trained: Trained, shown: Sequence[tuple[str, FrameScore]]) -> 
     """The best, median and worst frames: bank, target, both streams, merge mask, output; (H, W, 3) uint8."""
     device = next(trained.generator.parameters()).device
     batch = load_groups([frame.group for _, frame in shown], trained.config.model, device)
-    titles = [
-        f"{kind}: L1 {frame.l1:.2f}, {frame.group.video.id} row {frame.group.target_rows[0] - frame.group.video.first_row}"
-        for kind, frame in shown
-    ]
+    titles = [f"{kind}: L1 {frame.l1:.2f}, frame {frame.number} of {frame.group.video.id}" for kind, frame in shown]
     return draw_grid(example_columns(batch, trained.generator(batch.bank, batch.field)), titles)
 
 

@@ -21,7 +21,7 @@ from model.clip_writer import Sound, clip_writer, kept_parts, sound_filter
 from model.config import ModelConfig, TrainConfig, to_dict
 from model.crop_settings import find_settings
 from model.driver import Driver, Timeline, fit_landmarks, plan_timeline, read_landmarks
-from model.evaluate import evaluate_l1
+from model.evaluation import evaluate
 from model.generator import Generator
 from model.inference import load_trained
 from model.source import source_from_pictures, source_from_video
@@ -160,7 +160,7 @@ def test_reconstruction_has_the_l1_of_evaluation(
         measured = re.search(r"(\d+) frames .* L1 ([\d.]+) \(0-255\)", capsys.readouterr().out)
         assert measured is not None
         totals += int(measured[1]) * float(measured[2])
-    evaluation = evaluate_l1(load_trained(checkpoint, CPU).generator, opened, CPU)
+    evaluation = evaluate(load_trained(checkpoint, CPU).generator, opened, CPU)
     assert totals / evaluation.overall.frames == pytest.approx(evaluation.l1, abs=2e-3)
     encoded = frames_of(out)
     assert len(encoded) == 19
@@ -199,12 +199,9 @@ def test_pictures_make_a_bank_and_those_without_a_face_are_named(
     openness = np.linalg.norm(source.landmarks[:, 51] - source.landmarks[:, 57], axis=1)
     assert (np.diff(openness) >= 0).all()
     assert "wall.jpg: no face found, left out" in capsys.readouterr().err
-    with VideoReader(clips[0]) as reader:
-        red = next(iter(reader)).colour
-    assert red.matrix == "bt709"
-    truth = source_from_video(clips[0], Settings(), landmark_model_path())
-    difference = np.abs(source.images[0].astype(int) - truth.images[0]).mean()
-    assert difference < 12, "a picture's colours come out as a video's do"
+    video = source_from_video(clips[0], Settings(), landmark_model_path())
+    colours = source.images.mean((0, 1, 2)) - video.images.mean((0, 1, 2))
+    assert np.abs(colours).max() < 4, "a picture's colours come out as a video's do"
 
 
 def test_faceless_frames_are_held_skipped_or_refused(driver_file: Path) -> None:

@@ -1,8 +1,9 @@
-"""L1 beside the trivial answer: against a plain loop, and the command end to end."""
+"""Every figure of the evaluation against a plain loop, the trivial answers, and the command end to end."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,16 @@ import torch
 from PIL import Image
 
 from model.baseline import copied_bank_image, nearest_openness
-from model.config import ModelConfig
-from model.evaluate import evaluate_l1, main, markdown_table
-from model.examples import example_groups
+from model.checkpoint import save_checkpoint
+from model.config import ModelConfig, TrainConfig, to_dict
+from model.evaluate import main
+from model.evaluation import FrameScore, evaluate, extremes
+from model.examples import example_groups, load_groups
 from model.generator import Generator
-from model.metrics import region_mask
+from model.inference import load_trained
+from model.metrics import Examined, FidMetric, FrameMetric, l1_figures, quality_figures, region_mask
+from model.quality import ssim
+from model.sampler import fixed_groups
 from model.train import main as train_main
 from pipeline.errors import DatasetError
 from pipeline.shards import ShardReader, open_dataset
@@ -49,7 +55,7 @@ def test_the_trivial_answer_is_what_a_loop_finds(tiny_dataset: Path) -> None:
     dataset = open_dataset(tiny_dataset)
     torch.manual_seed(0)
     generator = Generator(ModelConfig(image_size=224, base_channels=1))
-    measured = evaluate_l1(generator, dataset, CPU, stride=3, batch_size=2)
+    measured = evaluate(generator, dataset, CPU, stride=3, batch_size=2)
     first, second = [video for video in dataset.videos("test") if video.speaker == "08F"]
     errors = []
     for video, other in ((first, second), (second, first)):
@@ -64,7 +70,7 @@ def test_the_trivial_answer_is_what_a_loop_finds(tiny_dataset: Path) -> None:
 
 
 def test_all_is_the_mean_over_frames(tiny_dataset: Path) -> None:
-    measured = evaluate_l1(small_generator(), open_dataset(tiny_dataset), CPU)
+    measured = evaluate(small_generator(), open_dataset(tiny_dataset), CPU)
     assert measured.split == "test"
     assert {name: row.frames for name, row in measured.speakers.items()} == {"08F": 14, "09F": 2}
     for figure in ("l1", "mouth_l1", "eyes_l1"):
@@ -75,8 +81,8 @@ def test_all_is_the_mean_over_frames(tiny_dataset: Path) -> None:
 def test_batch_size_and_workers_change_nothing_and_the_generator_stays(tiny_dataset: Path) -> None:
     generator = small_generator()
     before = {name: value.clone() for name, value in generator.state_dict().items()}
-    one = evaluate_l1(generator, open_dataset(tiny_dataset), CPU, batch_size=1)
-    many = evaluate_l1(generator, open_dataset(tiny_dataset), CPU, batch_size=5, workers=1)
+    one = evaluate(generator, open_dataset(tiny_dataset), CPU, batch_size=1)
+    many = evaluate(generator, open_dataset(tiny_dataset), CPU, batch_size=5, workers=1)
     assert one.l1 == pytest.approx(many.l1, rel=1e-5)
     assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
     assert generator.training
@@ -84,14 +90,14 @@ def test_batch_size_and_workers_change_nothing_and_the_generator_stays(tiny_data
 
 def test_every_ablation_is_compared_with_the_same_trivial_answer(tiny_dataset: Path) -> None:
     dataset = open_dataset(tiny_dataset)
-    trivial = {evaluate_l1(small_generator(bank_size=n), dataset, CPU, stride=2).trivial_l1 for n in (1, 3, 5)}
+    trivial = {evaluate(small_generator(bank_size=n), dataset, CPU, stride=2).trivial_l1 for n in (1, 3, 5)}
     assert len(trivial) == 1
 
 
 def test_the_warp_margin_can_be_another(tiny_dataset: Path) -> None:
     dataset = open_dataset(tiny_dataset)
     usual, same, wide = (
-        evaluate_l1(small_generator(), dataset, CPU, stride=4, warp_margin_px=px).l1 for px in (None, 40.0, 80.0)
+        evaluate(small_generator(), dataset, CPU, stride=4, warp_margin_px=px).l1 for px in (None, 40.0, 80.0)
     )
     assert usual == same
     assert usual != wide
@@ -116,12 +122,18 @@ def test_the_command_writes_json_table_and_pictures(
     results = json.loads((run / "evaluation" / "test.json").read_text())
     assert results["step"] == 1
     assert results["dataset_digest"] == results["trained_on_digest"] == open_dataset(tiny_dataset).digest
-    assert results["overall"]["scores"].keys() == {"model", "trivial"}
+    assert results["overall"]["scores"].keys() == {"model", "trivial", "landmarks"}
     table = (run / "evaluation" / "test.md").read_text()
     assert table in capsys.readouterr().out
-    assert [line.split("|")[1].strip() for line in table.splitlines()] == ["speaker", "---", "08F", "09F", "all"]
+    rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")]
+    assert rows[:5] == ["answer", "---", "run", "copied by openness", "copied by landmarks"]
+    assert rows[5:] == ["speaker", "---", "08F", "09F", "all"]
+    assert "\nFID is left out: Inception weights not found" in table
+    assert [example["kind"] for example in results["examples"]] == ["best"] * 2 + ["median"] * 2 + ["worst"] * 2
+    assert results["examples"] == sorted(results["examples"], key=lambda example: example["l1"])
+    assert "frames" not in results
     with Image.open(run / "evaluation" / "test.png") as grid:
-        assert grid.height > 3 * 112
+        assert grid.height > 6 * 112
     assert main([*arguments, "--checkpoint", str(tmp_path / "none.pt")]) == 1
     assert "none.pt: no such checkpoint" in capsys.readouterr().err
 
@@ -129,9 +141,127 @@ def test_the_command_writes_json_table_and_pictures(
 def test_a_dataset_without_test_videos_says_so(make_dataset: object, tmp_path: Path) -> None:
     root = make_dataset(tmp_path / "out", train={"01M": 2}, test={}, frames=6)  # type: ignore[operator]
     with pytest.raises(DatasetError, match="neither a test nor a val split"):
-        evaluate_l1(small_generator(), open_dataset(root), CPU)
+        evaluate(small_generator(), open_dataset(root), CPU)
 
 
-def test_the_table_shows_both_answers(tiny_dataset: Path) -> None:
-    table = markdown_table(evaluate_l1(small_generator(), open_dataset(tiny_dataset), CPU, stride=4))
-    assert "| L1 FLNet | L1 copied | mouth L1 FLNet |" in table
+class Counting:
+    """Stands for Inception: four features of an image."""
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        means = images.mean(dim=(2, 3))
+        return torch.cat((means, images.std(dim=(1, 2, 3))[:, None]), dim=1)
+
+
+def test_every_figure_is_what_a_loop_over_frames_finds(tiny_dataset: Path) -> None:
+    """One frame at a time through the network, the figures by NumPy, and the FID as it is usually written."""
+    dataset = open_dataset(tiny_dataset)
+    generator = small_generator().eval()
+    metrics = [FrameMetric(l1_figures), FrameMetric(quality_figures), FidMetric(Counting(), 4)]
+    measured = evaluate(generator, dataset, CPU, metrics=metrics, batch_size=3)
+    found: dict[str, list[float]] = {"l1": [], "mouth_l1": [], "eyes_l1": [], "psnr": [], "ssim": []}
+    features: dict[str, list[np.ndarray]] = {"answer": [], "truth": []}
+    copies: list[float] = []
+    for group in fixed_groups(dataset.videos("test"), dataset.corpus):
+        for row in group.target_rows:
+            batch = load_groups([replace(group, target_rows=(row,))], generator.config, CPU)
+            with torch.no_grad():
+                answer = (generator(batch.bank, batch.field).output[0].double().numpy() + 1) * 127.5
+            truth = (batch.target[0].double().numpy() + 1) * 127.5
+            found["l1"].append(np.abs(answer - truth).mean())
+            for name, points in (("mouth_l1", slice(48, 68)), ("eyes_l1", slice(36, 48))):
+                box = batch.target_landmarks[0, points].numpy()
+                margin = 0.25 * (box.max(0) - box.min(0)).max()
+                left, top = np.clip(np.rint(box.min(0) - margin), 0, 31).astype(int)
+                right, bottom = np.clip(np.rint(box.max(0) + margin), 0, 31).astype(int)
+                window = np.s_[:, top : bottom + 1, left : right + 1]
+                found[name].append(np.abs(answer[window] - truth[window]).mean())
+            found["psnr"].append(10 * np.log10(255**2 / ((answer - truth) ** 2).mean()))
+            found["ssim"].append(float(ssim(torch.from_numpy(answer)[None], torch.from_numpy(truth)[None])))
+            for name, image in (("answer", answer), ("truth", truth)):
+                features[name].append(np.append(image.mean((1, 2)), image.std(ddof=1)))
+            distances = [
+                np.hypot(*(batch.target_landmarks[0] - bank).T.numpy()).mean() for bank in batch.bank_landmarks[0]
+            ]
+            copies.append(np.abs((batch.bank[0, int(np.argmin(distances))].numpy() + 1) * 127.5 - truth).mean())
+    scores = measured.overall.scores
+    for figure, values in found.items():
+        assert scores["model"][figure] == pytest.approx(np.mean(values), rel=1e-4), figure
+    assert scores["landmarks"]["l1"] == pytest.approx(np.mean(copies), rel=1e-4)
+    assert [frame.l1 for frame in measured.frames] == pytest.approx(found["l1"], rel=1e-4)
+    a, b = np.array(features["truth"]), np.array(features["answer"])
+    covariances = [np.cov(part, rowvar=False) for part in (a, b)]
+    roots = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).astype(complex)).real.sum()
+    distance = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(covariances[0] + covariances[1]) - 2 * roots
+    assert scores["model"]["fid"] == pytest.approx(distance, rel=1e-3)
+    assert measured.speakers["08F"].scores["model"]["fid"] != scores["model"]["fid"]
+
+
+def test_frames_without_a_value_are_left_out_of_the_mean() -> None:
+    values = iter([torch.tensor([1.0, float("nan")]), torch.tensor([float("nan")] * 2), torch.tensor([4.0, 7.0])])
+    metric = FrameMetric(lambda *_: {"figure": next(values)})
+    image = torch.zeros(2, 3, 4, 4)
+    for speaker in "aba":
+        metric.update(Examined(image, {"model": image}, torch.zeros(2, 68, 2), speaker))
+    assert metric.scores("a") == metric.scores(None) == {"model": {"figure": 4.0}}
+    assert metric.scores("b") == {}
+
+
+def test_a_speakers_frames_come_together_for_the_fid() -> None:
+    metric = FidMetric(Counting(), 4)
+    image = torch.rand(3, 3, 4, 4)
+    for speaker in "ab":
+        metric.update(Examined(image, {"model": image}, torch.zeros(3, 68, 2), speaker))
+    assert metric.scores(None)["model"]["fid"] == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ValueError, match="speaker a must come together"):
+        metric.update(Examined(image, {"model": image}, torch.zeros(3, 68, 2), "a"))
+
+
+@pytest.mark.parametrize(("count", "kinds"), [(1, "b"), (2, "bw"), (3, "bmw"), (5, "bmw"), (20, "bbmmww")])
+def test_extremes_are_the_ends_and_the_middle(count: int, kinds: str) -> None:
+    frames = [FrameScore(None, float((7 * i) % count)) for i in range(count)]  # type: ignore[arg-type]
+    found = extremes(frames, 2)
+    assert "".join(kind[0] for kind, _ in found) == kinds
+    values = [frame.l1 for _, frame in found]
+    assert values == sorted(values)
+    assert values[0] == 0
+    assert values[-1] == max(frame.l1 for frame in frames)
+
+
+def test_networks_are_compared_in_one_table(tiny_dataset: Path, tmp_path: Path) -> None:
+    checkpoints = []
+    for name, settings in (("five", {}), ("one", {"bank_size": 1}), ("large", {"image_size": 48})):
+        torch.manual_seed(0)
+        config = TrainConfig(steps=1, model=ModelConfig(**{"image_size": 32, "base_channels": 4, **settings}))
+        state = Generator(config.model).state_dict()
+        payload = {"step": 3, "config": to_dict(config), "generator": state, "dataset_digest": "d"}
+        checkpoints.append(str(save_checkpoint(tmp_path / name, payload, keep=1)))
+    arguments = ["--shards", str(tiny_dataset), "--device", "cpu", "--workers", "0", "--stride", "3"]
+    assert main([*arguments, "--checkpoint", checkpoints[0], "--compare", *checkpoints]) == 0
+    folder = tmp_path / "five" / "evaluation"
+    rows = [line.split("|")[1].strip() for line in (folder / "test.md").read_text().splitlines() if line[:1] == "|"]
+    assert rows[2:6] == ["five", "five step 3", "one", "large"]
+    assert rows[6:10] == [f"copied by {name}, {size} px" for size in (32, 48) for name in ("openness", "landmarks")]
+    compared = json.loads((folder / "test.json").read_text())["compared"]
+    alone = evaluate(load_trained(Path(checkpoints[1]), CPU).generator, open_dataset(tiny_dataset), CPU, stride=3)
+    assert compared["one"]["overall"]["scores"]["model"]["l1"] == pytest.approx(alone.l1)
+
+
+def test_weights_that_are_demanded_must_be_there(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    config = TrainConfig(steps=1, model=ModelConfig(image_size=32, base_channels=4))
+    payload = {"step": 1, "config": to_dict(config), "generator": {}, "dataset_digest": "d"}
+    broken = str(save_checkpoint(tmp_path / "broken", payload, keep=1))
+    payload["generator"] = Generator(config.model).state_dict()
+    sound = str(save_checkpoint(tmp_path / "run", payload, keep=1))
+    (tmp_path / "inception.pt").write_bytes(b"broken")
+    for flags, says in (
+        (["--checkpoint", sound, "--inception-weights", str(tmp_path / "inception.pt")], "must have a sha256"),
+        (["--checkpoint", sound, "--lpips", "--lpips-weights", str(tmp_path / "none.pth")], "weights not found"),
+        (["--checkpoint", broken], "the weights do not fit the checkpoint's own settings"),
+    ):
+        assert main(["--shards", str(tiny_dataset), "--device", "cpu", *flags]) == 1
+        error = capsys.readouterr().err
+        assert says in error
+        assert error.count("\n") == 1
