@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -23,35 +24,32 @@ _GRID = (_STEPS[None, :] + 1j * _STEPS[:, None]).ravel() - EYES_AT
 
 @dataclass(frozen=True)
 class FaceLook:
-    """A face in 32x32 samples, each set of zero mean and unit length.
+    """A face in 32x32 samples, upright; (32, 32) float32 levels."""
 
-    Attributes:
-        whole: as sampled; what is one face's stays above 0.8 from frame to frame.
-        fine: less its own blur. Between one face's neighbouring frames the correlation is above 0.7 (98 of 100, fast
-            motion included), between two people's below 0.6 (98 of 100).
-    """
+    samples: npt.NDArray[np.float32]
 
-    whole: Samples
-    fine: Samples
+    @cached_property
+    def whole(self) -> Samples:
+        """The samples with zero mean and unit length; one face's keep a correlation above 0.8 from frame to frame."""
+        return normalised(self.samples.ravel())
+
+    @cached_property
+    def fine(self) -> Samples:
+        """The same less their own blur.
+
+        Between one face's neighbouring frames the correlation is above 0.7 (98 of 100, fast motion included), between
+        two people's below 0.6 (98 of 100).
+        """
+        import cv2
+
+        return normalised((self.samples - cv2.GaussianBlur(self.samples, (0, 0), BLUR_SIGMA)).ravel())
 
 
 def face_look(luma: Luma, landmarks: Points) -> FaceLook:
-    """The look of what lies under (68, 2) landmarks; outside the picture its edge is repeated."""
-    import cv2
+    """The look of what lies under (68, 2) landmarks: eyes and mouth at their places by one shift, turn and scale.
 
-    samples = _upright(luma, landmarks)
-    return FaceLook(
-        normalised(samples.ravel()), normalised((samples - cv2.GaussianBlur(samples, (0, 0), BLUR_SIGMA)).ravel())
-    )
-
-
-def whole_look(luma: Luma, landmarks: Points) -> Samples:
-    """`face_look(luma, landmarks).whole` alone."""
-    return normalised(_upright(luma, landmarks).ravel())
-
-
-def _upright(luma: Luma, landmarks: Points) -> npt.NDArray[np.float32]:
-    """(32, 32) samples with the eyes' middle and the mouth's at their places: shift, turn and scale in one."""
+    Outside the picture its edge is repeated.
+    """
     height, width = luma.shape
     eyes, mouth = landmarks[EYES].mean(0), landmarks[MOUTH].mean(0)
     turn = complex(mouth[0] - eyes[0], mouth[1] - eyes[1]) / (MOUTH_AT - EYES_AT)
@@ -59,4 +57,4 @@ def _upright(luma: Luma, landmarks: Points) -> npt.NDArray[np.float32]:
     rows = np.minimum(np.maximum(places.imag + eyes[1], 0), height - 1).astype(np.intp)
     columns = np.minimum(np.maximum(places.real + eyes[0], 0), width - 1).astype(np.intp)
     pairs = luma[rows, columns].astype(np.float32).reshape(SIDE, 2, SIDE, 2)
-    return np.asarray(pairs.sum((1, 3)) / 4, np.float32)
+    return FaceLook(np.asarray(pairs.sum((1, 3)) / 4, np.float32))

@@ -17,7 +17,7 @@ class SearchSettings:
         first_pixels: size of the reduced picture that a search of the whole one begins with.
         enough_score: a face of this score ends a search before the picture is looked at in more detail.
         confirm_score: a face below it counts only if a second look, half a pyramid step off, sees it too.
-        eager_pixels: pictures up to this size are searched on every frame while there is no face.
+        eager_pixels: pictures up to this size are searched whole on every frame while there is no face.
         longest_wait: frames from one search of a larger picture to the next, after a while without a face.
         upsampled_pixels: pixels of the doubled picture searched a frame, on average, for the smallest faces.
         upsampled_after_loss: frames after the loss of a face before the doubled picture is searched for it.
@@ -71,7 +71,8 @@ class FaceSearch:
         """Faces that show in the picture at up to its own size."""
         height, width = luma.shape
         faces: list[Face] = []
-        for reduction in search_reductions(height, width, self._settings.first_pixels):
+        small = luma.size <= self._settings.eager_pixels
+        for reduction in (1.0,) if small else search_reductions(height, width, self._settings.first_pixels):
             faces = self._credible(luma, self._detector.search(luma, reduction)) or faces
             if faces and faces[0].score >= self._settings.enough_score:
                 break

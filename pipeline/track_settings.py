@@ -22,7 +22,8 @@ class TrackSettings:
         largest_gap: distance of the expected from the detected box, in units of its size, from which a face must
             look the same to be the same one, and the track's calibration is begun anew.
         leap: the same, from which a face that held still may be another one, though nobody else was seen before.
-        least_likeness: correlation of a face's place with itself one frame before below which it is detected at once.
+        least_likeness: correlation of a face (`FaceLook.whole`) with itself one frame before below which it is
+            detected at once.
         same_likeness: correlation of looks (`FaceLook.fine`) from which two faces are one person's.
         certain_likeness: the same, of neighbouring frames, above which nothing has come between face and camera.
         other_likeness: the same, below which a leap is another person.

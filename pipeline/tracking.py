@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pipeline.appearance import Scene, likeness
 from pipeline.detection import SAME_PLACE, Face, FaceDetector, LandmarkPredictor, Luma, main_face, merit, reduction_for
 from pipeline.face_box import BoxModel, Points, disagreement, shape_residual
-from pipeline.face_look import FaceLook, face_look, whole_look
+from pipeline.face_look import FaceLook, face_look
 from pipeline.face_search import FaceSearch
 from pipeline.lost_face import LostFace
 from pipeline.track_settings import TrackSettings
@@ -56,6 +56,7 @@ class _Track:
     faces: int
     age: int = 0  # frames since the last detection
     remembered: int = 0  # frames since `known` was renewed
+    changing: bool = False  # it does not look as it did a frame ago
     proven: bool = False  # the detector was sure of it once
     unlooked: int = 0  # frames since the last look at the whole picture
     unsurveyed: int = 0  # frames since the last look at the wider neighbourhood
@@ -117,23 +118,32 @@ class FaceTracker:
         track.unlooked += 1
         track.unsurveyed += 1
         track.uncrowded += 1
-        still = likeness(track.look.whole, whole_look(luma, track.landmarks)) >= settings.least_likeness
-        if cut and not still:
+        if cut and likeness(track.look.whole, face_look(luma, track.landmarks).whole) < settings.least_likeness:
             return False
-        if still and track.age < self._interval(track):
-            landmarks = self._predictor.landmarks(luma, track.box)
-            box = track.model.box(landmarks, track.box.score)
-            motion = disagreement(box, track.box)
-            residual = shape_residual(landmarks, track.landmarks)
-            if motion < settings.largest_motion and residual < settings.largest_residual:
-                self._advance(track, luma, landmarks, box)
-                return True
-        face = self._detect(track, luma, still)
+        if track.age < self._interval(track) and self._carry_on(track, luma):
+            return True
+        face = self._detect(track, luma)
         if face is None:
             return False
         self._correct(track, luma, face)
         if track.unlooked >= self._look_interval(track):
             self._look_around(track, luma)
+        return True
+
+    def _carry_on(self, track: _Track, luma: Luma) -> bool:
+        """Predict from the last landmarks alone; False where the result gives rise to doubt."""
+        settings = self._settings
+        landmarks = self._predictor.landmarks(luma, track.box)
+        box = track.model.box(landmarks, track.box.score)
+        look = face_look(luma, landmarks)
+        if (
+            disagreement(box, track.box) >= settings.largest_motion
+            or shape_residual(landmarks, track.landmarks) >= settings.largest_residual
+            or likeness(look.whole, track.look.whole) < settings.least_likeness
+        ):
+            track.changing = True
+            return False
+        self._advance(track, landmarks, box, look)
         return True
 
     def _interval(self, track: _Track) -> int:
@@ -145,10 +155,10 @@ class FaceTracker:
             return max(1, settings.detect_every // 3)
         return settings.detect_every
 
-    def _detect(self, track: _Track, luma: Luma, still: bool) -> Face | None:
+    def _detect(self, track: _Track, luma: Luma) -> Face | None:
         """The followed face as the detector sees it; None where it does not."""
         settings, expected = self._settings, track.box
-        survey = not still and track.unsurveyed >= SURVEY_FRAMES
+        survey = track.changing and track.unsurveyed >= SURVEY_FRAMES
         reach = settings.far_reach if survey else settings.reach
         faces = self._detector.around(luma, expected, reach, settings.lapse_score)
         face = max(faces, key=expected.overlap, default=None)
@@ -198,11 +208,11 @@ class FaceTracker:
         landmarks = self._predictor.landmarks(luma, _between(track.box, face, weight))
         track.model.learn(landmarks, face)
         track.age = 0
-        self._advance(track, luma, landmarks, track.model.box(landmarks, face.score))
+        self._advance(track, landmarks, track.model.box(landmarks, face.score), face_look(luma, landmarks))
 
-    def _advance(self, track: _Track, luma: Luma, landmarks: Points, box: Face) -> None:
+    def _advance(self, track: _Track, landmarks: Points, box: Face, look: FaceLook) -> None:
         settings = self._settings
-        look = face_look(luma, landmarks)
+        track.changing = likeness(look.whole, track.look.whole) < settings.certain_likeness
         track.remembered += 1
         if track.remembered >= MEMORY_FRAMES and likeness(look.fine, track.look.fine) >= settings.certain_likeness:
             track.known, track.remembered = (track.known[1], look), 0
