@@ -110,7 +110,12 @@ def claim_run_folder(run: Run) -> None:
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     """What a run notes about its data."""
-    return {"root": str(dataset.root), "digest": dataset.digest, "corpus": dataset.corpus}
+    return {
+        "root": str(dataset.root),
+        "digest": dataset.digest,
+        "corpus": dataset.corpus,
+        "config": dataset.config,  # how to crop a clip for this network: `model.crop_settings`
+    }
 
 
 def _restore(run: Run, trainer: Trainer) -> None:

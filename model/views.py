@@ -103,7 +103,7 @@ def draw_landmarks(points: Landmarks, size: int, cell: int) -> Pixels:
     """Landmarks (68, 2) in pixels of a picture of `size` as white dots on black, (cell, cell, 3) uint8."""
     canvas = Image.new("RGB", (cell, cell))
     draw = ImageDraw.Draw(canvas)
-    radius = cell / 200
+    radius = max(0.9, cell / 160)
     for x, y in (points + 0.5) * (cell / size):
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill="white")
     return np.asarray(canvas)
