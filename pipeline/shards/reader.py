@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DatasetError
-from pipeline.shards.schema import ROWS, SHARD_SCHEMA, VideoEntry
+from pipeline.shards.column import Column, broken
+from pipeline.shards.schema import SHARD_SCHEMA, VideoEntry
 
 Rows = Sequence[int] | npt.NDArray[np.integer[Any]] | slice
 
@@ -32,7 +33,8 @@ class ShardReader:
         self.path = Path(path)
         self._file: h5py.File | None = None
         self._pid = 0
-        self._small: dict[str, npt.NDArray[Any]] = {}
+        self._columns: dict[str, Column] = {}
+        self._k_levels: npt.NDArray[np.float32] | None = None
 
     def __enter__(self) -> ShardReader:
         return self
@@ -49,13 +51,13 @@ class ShardReader:
         self.__init__(state["path"])  # type: ignore[misc]
 
     def __len__(self) -> int:
-        return len(self._open()["frames"])
+        return len(self._column("frames"))
 
     def close(self) -> None:
         """Close the file; a later read opens it again."""
         if self._file is not None and self._pid == os.getpid():
             self._file.close()
-        self._file = None
+        self._file, self._columns = None, {}
 
     @property
     def entries(self) -> list[VideoEntry]:
@@ -70,69 +72,56 @@ class ShardReader:
     @property
     def k_levels(self) -> npt.NDArray[np.float32]:
         """(L,) float32: K = k_levels[k_codes]."""
-        return self._column("k_levels")
+        file = self._open()
+        if self._k_levels is None:
+            try:
+                self._k_levels = file["k_levels"][:]
+            except (OSError, RuntimeError, KeyError) as error:
+                raise broken(self.path, error) from error
+        return self._k_levels
 
     def frames(self, rows: Rows) -> npt.NDArray[np.uint8]:
         """(n, 224, 224, 3) uint8 RGB."""
-        return self._images("frames", rows)
+        return self._rows("frames", rows)
 
     def k_codes(self, rows: Rows) -> npt.NDArray[np.uint8]:
         """(n, 224, 224) uint8."""
-        return self._images("k_codes", rows)
+        return self._rows("k_codes", rows)
 
     def landmarks(self, rows: Rows) -> npt.NDArray[np.float32]:
         """(n, 68, 2) float32: x, y in crop pixels, pixel centres at integers."""
-        return self._pick("landmarks", rows)
+        return self._rows("landmarks", rows)
 
     def mouth_openness(self, rows: Rows) -> npt.NDArray[np.float32]:
         """(n,) float32, crop pixels."""
-        return self._pick("mouth_openness", rows)
+        return self._rows("mouth_openness", rows)
 
     def frame_index(self, rows: Rows) -> npt.NDArray[np.int32]:
         """(n,) int32: number of the source frame in presentation order."""
-        return self._pick("frame_index", rows)
+        return self._rows("frame_index", rows)
 
     def pts_seconds(self, rows: Rows) -> npt.NDArray[np.float64]:
         """(n,) float64: presentation time of the source frame."""
-        return self._pick("pts_seconds", rows)
+        return self._rows("pts_seconds", rows)
 
     def crop_transform(self, rows: Rows) -> npt.NDArray[np.float32]:
         """(n, 2, 3) float32: affine map from source pixels to crop pixels."""
-        return self._pick("crop_transform", rows)
+        return self._rows("crop_transform", rows)
 
     def _open(self) -> h5py.File:
         if self._file is None or self._pid != os.getpid():
-            self._file, self._pid, self._small = open_shard(self.path), os.getpid(), {}
+            self._columns = {}
+            self._file, self._pid = open_shard(self.path), os.getpid()
         return self._file
 
-    def _column(self, name: str) -> npt.NDArray[Any]:
+    def _column(self, name: str) -> Column:
         file = self._open()
-        if name not in self._small:
-            try:
-                self._small[name] = file[name][:]
-            except (OSError, RuntimeError, KeyError) as error:
-                raise _broken(self.path, error) from error
-        return self._small[name]
+        if name not in self._columns:
+            self._columns[name] = Column(file, name, self.path)
+        return self._columns[name]
 
-    def _pick(self, name: str, rows: Rows) -> npt.NDArray[Any]:
-        column = self._column(name)
-        return column[rows if isinstance(rows, slice) else np.asarray(rows, np.int64)]
-
-    def _images(self, name: str, rows: Rows) -> npt.NDArray[Any]:
-        dataset = self._open()[name]
-        shape, dtype = ROWS[name]
-        numbers = np.arange(len(dataset))[rows] if isinstance(rows, slice) else np.asarray(rows, np.int64)
-        if len(numbers) and (numbers.min() < 0 or numbers.max() >= len(dataset)):
-            raise IndexError(
-                f"{self.path}: rows must be in [0, {len(dataset)}), got {numbers.min()} to {numbers.max()}"
-            )
-        images = np.empty((len(numbers), *shape), dtype)
-        try:
-            for image, number in zip(images, numbers, strict=True):
-                dataset.read_direct(image, source_sel=np.s_[int(number)])
-        except (OSError, RuntimeError) as error:
-            raise _broken(self.path, error) from error
-        return images
+    def _rows(self, name: str, rows: Rows) -> npt.NDArray[Any]:
+        return self._column(name).read(rows)
 
 
 def open_shard(path: Path) -> h5py.File:
@@ -144,9 +133,10 @@ def open_shard(path: Path) -> h5py.File:
     if not path.is_file():
         raise DatasetError(f"{path}: the shard is missing; run the build again, it makes just what is not there")
     try:
-        file = h5py.File(path, "r", locking=False)
+        # No chunk cache: rows come in random order, and it would keep megabytes for every shard that is open.
+        file = h5py.File(path, "r", locking=False, rdcc_nbytes=0)
     except (OSError, RuntimeError) as error:
-        raise _broken(path, error) from error
+        raise broken(path, error) from error
     schema = file.attrs.get("schema")
     if schema != SHARD_SCHEMA:
         file.close()
@@ -172,8 +162,3 @@ def read_entries(file: h5py.File) -> list[VideoEntry]:
         VideoEntry(str(i), str(s), str(h), float(fps), int(first), int(count), tuple(int(row) for row in bank))
         for i, s, h, fps, first, count, bank in columns
     ]
-
-
-def _broken(path: Path, error: Exception) -> DatasetError:
-    reason = " ".join(str(error).split())
-    return DatasetError(f"{path}: the shard is damaged ({reason}); delete it and run the build again")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import pickle
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -137,6 +139,74 @@ def test_broken_missing_and_foreign_shards_name_the_file(tmp_path: Path) -> None
         file.attrs["schema"] = "another/9"
     with pytest.raises(DatasetError, match="schema must be flnet-shard/1, got another/9"):
         len(ShardReader(tmp_path / "other.h5"))
+
+
+@pytest.mark.parametrize("name", ["frames", "k_codes", "landmarks", "crop_transform"])
+@pytest.mark.parametrize("storage", ["raw", "zstd"])
+def test_a_shard_cut_short_while_it_is_open_is_an_error_with_its_name(name: str, storage: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "x.h5", storage=storage)
+    with ShardReader(path) as reader:
+        getattr(reader, name)([0])
+        os.truncate(path, 9000)
+        with pytest.raises(DatasetError, match=r"x\.h5: the shard is damaged .*; delete it and run the build again"):
+            getattr(reader, name)(slice(None))
+
+
+def test_rows_of_several_chunks_come_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.shards.writer.SMALL_CHUNK_ROWS", 3)
+    with ShardReader(write(tmp_path / "x.h5", count=8)) as reader:
+        times = np.array([row.pts_seconds for row in rows(8)])
+        for asked in ([0, 1, 2, 3, 4, 5, 6, 7], [2, 3], [5, 6, 4, 4, 5], [7, 6], [1], []):
+            assert np.array_equal(reader.pts_seconds(asked), times[asked]), asked
+        for part in (slice(None), slice(1, 7), slice(None, None, -2), slice(-3, None), slice(5, 2)):
+            assert np.array_equal(reader.pts_seconds(part), times[part]), part
+        for wrong in ([8], [-1, 0]):
+            with pytest.raises(IndexError, match=r"rows must be in \[0, 8\)"):
+                reader.pts_seconds(wrong)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [{}, {"chunks": True}, {"chunks": (2, 100, 224, 1)}, {"chunks": (2, 224, 224, 3), "compression": "gzip"}],
+    ids=["contiguous", "automatic", "pieces", "gzip"],
+)
+def test_a_shard_that_was_repacked_reads_the_same(layout: dict[str, object], tmp_path: Path) -> None:
+    with h5py.File(write(tmp_path / "x.h5"), "r") as source, h5py.File(tmp_path / "y.h5", "w") as target:
+        target.attrs.update(source.attrs)
+        for name in source:
+            source.copy(name, target) if name != "frames" else target.create_dataset(
+                name, data=source[name][:], **layout
+            )
+    with ShardReader(tmp_path / "x.h5") as ours, ShardReader(tmp_path / "y.h5") as theirs:
+        for name in FrameRow._fields:
+            assert np.array_equal(getattr(ours, name)([6, 0, 1]), getattr(theirs, name)([6, 0, 1])), name
+
+
+def test_rows_that_are_not_there_or_of_another_kind_name_the_file(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.attrs["schema"] = "flnet-shard/1"
+        file.create_dataset("frames", (2, 224, 224, 3), np.uint8, chunks=(1, 224, 224, 3))
+        file["k_codes"] = np.zeros((2, 112, 112), np.uint8)
+        file["landmarks"] = np.zeros((2, 68, 2), np.float64)
+    with ShardReader(tmp_path / "x.h5") as reader:
+        with pytest.raises(DatasetError, match=r"x\.h5: .*row 1 of 'frames' was never written"):
+            reader.frames([1])
+        with pytest.raises(
+            DatasetError, match=r"x\.h5: .*rows of 'k_codes' must be \(224, 224\) uint8, got \(112, 112\)"
+        ):
+            reader.k_codes([0])
+        with pytest.raises(DatasetError, match=r"x\.h5: .*rows of 'landmarks' must be .* float32, got .* float64"):
+            reader.landmarks([0])
+        with pytest.raises(DatasetError, match=r"x\.h5: the shard is damaged"):
+            reader.mouth_openness([0])
+
+
+@pytest.mark.parametrize("storage", ["raw", "zstd"])
+def test_threads_may_share_a_reader(storage: str, tmp_path: Path) -> None:
+    with ShardReader(write(tmp_path / "x.h5", storage=storage)) as reader, ThreadPoolExecutor(4) as pool:
+        whole = reader.frames(slice(None))
+        for row, frame in enumerate(pool.map(lambda number: reader.frames([number % 7])[0], range(140))):
+            assert np.array_equal(frame, whole[row % 7])
 
 
 def test_atomic_write_leaves_nothing_after_a_failure(tmp_path: Path) -> None:
