@@ -98,7 +98,8 @@ def figure4(networks: Mapping[str, Trained], groups: Sequence[Group]) -> Pixels:
     columns = _truth_and_copies(groups, ModelConfig(image_size=largest))
     for name, network in networks.items():
         batch = load_groups(groups, network.config.model, _device(network))
-        columns[name[-MOST_LETTERS:]] = resize_area(network.generator(batch.bank, batch.field).output.cpu(), largest)
+        short = name[-MOST_LETTERS:]
+        columns[name if short in columns else short] = resize_area(network.generator(batch.bank, batch.field).output.cpu(), largest)
     titles = [group.video.speaker for group in groups for _ in group.target_rows]
     return draw_grid(columns, titles)
 
