@@ -27,7 +27,7 @@ class SearchSettings:
     enough_score: float = 0.5
     confirm_score: float = 0.3
     eager_pixels: int = 300_000
-    longest_wait: int = 3
+    longest_wait: int = 2
     upsampled_pixels: int = 200_000
     upsampled_after_loss: int = 12
 
@@ -64,7 +64,7 @@ class FaceSearch:
         faces = self._reduced(luma)
         if not faces and self._wait_upsampled <= 0:
             self._wait_upsampled = max(1, round(4 * luma.size / settings.upsampled_pixels))
-            faces = self._credible(luma, self._detector.search(luma, upsample=1))
+            faces = self.credible(luma, self._detector.search(luma, upsample=1))
         return faces
 
     def _reduced(self, luma: Luma) -> list[Face]:
@@ -73,12 +73,13 @@ class FaceSearch:
         faces: list[Face] = []
         small = luma.size <= self._settings.eager_pixels
         for reduction in (1.0,) if small else search_reductions(height, width, self._settings.first_pixels):
-            faces = self._credible(luma, self._detector.search(luma, reduction)) or faces
+            faces = self.credible(luma, self._detector.search(luma, reduction)) or faces
             if faces and faces[0].score >= self._settings.enough_score:
                 break
         return faces
 
-    def _credible(self, luma: Luma, faces: list[Face]) -> list[Face]:
+    def credible(self, luma: Luma, faces: list[Face]) -> list[Face]:
+        """Those of some faces that are sure enough, or stand a second look."""
         return [
             face for face in faces if face.score >= self._settings.confirm_score or self._detector.confirms(luma, face)
         ]

@@ -171,13 +171,19 @@ class FaceTracker:
             and (face.score >= 0 or self._detector.confirms(luma, face))
         ):
             return face
-        faces = self._detector.around(luma, expected, settings.far_reach)
-        for face in sorted(faces, key=expected.overlap, reverse=True):
+        rival = None
+        for face in self._near(luma, expected):
             look = face_look(luma, self._predictor.landmarks(luma, face))
             if not self._is_somebody_else(track, face, look):
                 return face
-            track.rival = track.rival or look
+            rival = rival or look
+        track.rival = rival
         return None
+
+    def _near(self, luma: Luma, box: Face) -> list[Face]:
+        """Credible faces in the wider neighbourhood of a box, nearest first."""
+        faces = self._search.credible(luma, self._detector.around(luma, box, self._settings.far_reach))
+        return sorted(faces, key=box.overlap, reverse=True)
 
     def _note_company(self, track: _Track, face: Face, faces: list[Face]) -> None:
         """Remember that there is somebody else, of at least half the face's size, beside it."""
@@ -245,8 +251,7 @@ class FaceTracker:
         if lost is not None:
             lost.missing += 1
             if lost.missing <= self._settings.linger:
-                near = self._detector.around(luma, lost.box, self._settings.far_reach)
-                near.sort(key=lost.box.overlap, reverse=True)
+                near = self._near(luma, lost.box)
                 track = self._first_welcome(luma, near, len(near))
                 if track is not None:
                     return track

@@ -96,6 +96,13 @@ def test_frames_without_a_face_are_dropped_with_the_reason() -> None:
         assert seen.faces == 0
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (16, 16), (40, 400), (71, 73)])
+def test_pictures_smaller_than_a_face_have_none(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0)
+    frames = [noise.integers(0, 256, shape, dtype=np.uint8) for _ in range(3)]
+    assert [seen.drop for seen in track(frames)] == [NO_FACE] * 3
+
+
 def test_a_face_that_goes_is_dropped_at_once_and_found_again_at_once(clips: list[Clip]) -> None:
     empty = [backdrop(480, 640)] * 9
     observations = track([*clips[0][:5], *empty, *clips[0][5:10]])
