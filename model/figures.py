@@ -99,7 +99,9 @@ def figure4(networks: Mapping[str, Trained], groups: Sequence[Group]) -> Pixels:
     for name, network in networks.items():
         batch = load_groups(groups, network.config.model, _device(network))
         short = name[-MOST_LETTERS:]
-        columns[name if short in columns else short] = resize_area(network.generator(batch.bank, batch.field).output.cpu(), largest)
+        columns[name if short in columns else short] = resize_area(
+            network.generator(batch.bank, batch.field).output.cpu(), largest
+        )
     titles = [group.video.speaker for group in groups for _ in group.target_rows]
     return draw_grid(columns, titles)
 
