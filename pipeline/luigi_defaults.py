@@ -17,7 +17,7 @@ from pipeline.errors import FlnetError
 
 # A failed Luigi run exits 0 unless these are set.
 EXIT_CODES = {
-    "already_running": "10",
+    "already_running": "25",  # with luigid: others are at work; run again, as with not_run
     "missing_data": "20",
     "not_run": "25",
     "task_failed": "30",

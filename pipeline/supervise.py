@@ -25,7 +25,7 @@ CRASH_SIGNALS = tuple(
 )
 _PR_SET_PDEATHSIG = 1
 
-_forking = threading.Lock()  # without it, a sibling forked between pipe() and close() would hold the pipe open
+_forking = threading.RLock()  # without it, a sibling forked between pipe() and close() would hold the pipe open
 
 
 class CrashError(Exception):

@@ -24,7 +24,8 @@ import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import InputError, VideoError
+from pipeline.errors import BuildError, InputError, VideoError
+from pipeline.supervise import CRASH_SIGNALS
 
 STALL_SECONDS = 60.0  # an ffmpeg that gives nothing for so long is stopped
 MAX_PIXELS = 8192 * 8192  # a larger picture is refused by the decoder, before memory is spent
@@ -39,8 +40,8 @@ NO_CODE_RUNS = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS, "m
 
 Plane = npt.NDArray[np.uint8]
 
-_FRAME = re.compile(r"\] n: *(\d+) pts: *(-?\d+|NOPTS) .* cl:(\w+) .* s:(\d+)x(\d+) ")
-_COLOUR = re.compile(r"\] color_range:(\S+) color_space:(\S+)")
+_FRAME = re.compile(r"n: *(\d+) pts: *(-?\d+|NOPTS) .* cl:(\w+) .* s:(\d+)x(\d+) ")
+_COLOUR = re.compile(r"color_range:(\S+) color_space:(\S+)")
 _CONFIG = re.compile(r"\] config in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d+)")
 _ERROR = re.compile(r"\[(?:error|fatal|panic)\] ?(.*)")
 
@@ -98,7 +99,8 @@ class VideoReader:
 
     Raises (while iterating):
         VideoError: `unreadable` where ffmpeg finds no picture in the file, `timeout` where it hangs, `too_long`
-            after `MAX_FRAMES` frames.
+            after `MAX_FRAMES` frames, `crashed` where it does.
+        BuildError: something outside killed ffmpeg.
     """
 
     def __init__(self, path: str | Path, stall_seconds: float = STALL_SECONDS) -> None:
@@ -112,13 +114,15 @@ class VideoReader:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> VideoReader:
-        stream = ffmpeg.input(f"file:{self.path}", threads=1, copyts=None, **NO_CODE_RUNS)
+        stream = ffmpeg.input("file:", threads=1, copyts=None, **NO_CODE_RUNS)
         stream = stream.video.filter("format", "yuv420p").filter("showinfo", checksum=0)
         command = ffmpeg.output(stream, "pipe:", format="rawvideo", fps_mode="passthrough").global_args(
             "-hide_banner", "-nostdin", "-loglevel", "level+info", "-nostats"
         )
+        words = command.compile(cmd=ffmpeg_path())
+        words[words.index("file:")] += str(self.path)  # ffmpeg-python cannot take names that are not UTF-8
         self._process = subprocess.Popen(
-            command.compile(cmd=ffmpeg_path()), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         _widen_pipe(_pipe(self._process.stdout))
         self._listener = threading.Thread(target=self._listen, args=(_pipe(self._process.stderr),), daemon=True)
@@ -164,6 +168,7 @@ class VideoReader:
             )
             seen += 1
         self._listener.join(self._stall)
+        self._see_off(pictures, poll, seen)
         if not seen:
             raise VideoError("unreadable", f"{self.path}: no video frame could be decoded ({self._reason()})")
 
@@ -184,6 +189,25 @@ class VideoReader:
             done += count
         return True
 
+    def _see_off(self, pictures: IO[bytes], poll: select.poll, seen: int) -> None:
+        """Whether all that ffmpeg decoded was taken, and it ended by itself."""
+        assert self._process is not None
+        if not poll.poll(self._stall * 1000):
+            raise self._stalled()
+        if pictures.read(1):
+            raise VideoError("unreadable", f"{self.path}: ffmpeg gave more pictures than the {seen} it announced")
+        try:
+            code = self._process.wait(self._stall)
+        except subprocess.TimeoutExpired:
+            raise self._stalled() from None
+        if -code in CRASH_SIGNALS:
+            raise VideoError("crashed", f"{self.path}: ffmpeg crashed (signal {-code}) after {seen} frames")
+        if code < 0:
+            raise BuildError(
+                f"{self.path}: ffmpeg was killed from outside (signal {-code}); if memory ran out, use fewer "
+                "--workers; run again to go on"
+            )
+
     def _stalled(self) -> VideoError:
         return VideoError("timeout", f"{self.path}: ffmpeg gave nothing for {self._stall:.0f} s and was stopped")
 
@@ -194,15 +218,24 @@ class VideoReader:
         return re.sub(r"^\[[^]]*\] ", "", lines[0])
 
     def _listen(self, stderr: IO[bytes]) -> None:
-        """Turn ffmpeg's log into frame infos; runs in a thread of its own until ffmpeg closes it."""
-        time_base, last = Fraction(0), None
+        """Turn ffmpeg's log into frame infos; runs in a thread of its own until ffmpeg closes it.
+
+        A frame's main line is written at once, the colours piece by piece, and what the decoder says at the same time
+        may come between the pieces: a frame whose colours are lost that way has those of the frame before.
+        """
+        time_base, colours = Fraction(0), ("unknown", "unknown")
+        frame, count = None, 0
         for raw in stderr:
             line = raw.decode("utf-8", "replace").rstrip()
-            if match := _FRAME.search(line):
-                last = match
-            elif (match := _COLOUR.search(line)) and last is not None:
-                self._infos.put(_frame_info(last, match, time_base))
-                last = None
+            if (match := _FRAME.search(line)) and int(match[1]) == count:
+                if frame is not None:
+                    self._infos.put(_frame_info(frame, colours, time_base))
+                frame, count = match, count + 1
+            elif match := _COLOUR.search(line):
+                colours = (match[1], match[2])
+                if frame is not None:
+                    self._infos.put(_frame_info(frame, colours, time_base))
+                    frame = None
             elif match := _CONFIG.search(line):
                 time_base = Fraction(int(match[1]), int(match[2]))
                 self.fps = int(match[3]) / max(int(match[4]), 1)
@@ -210,14 +243,17 @@ class VideoReader:
                 self.errors.append(match[1])
             else:
                 self._tail.append(line)
+        if frame is not None:
+            self._infos.put(_frame_info(frame, colours, time_base))
         self._infos.put(None)
 
 
-def _frame_info(frame: re.Match[str], colour: re.Match[str], time_base: Fraction) -> _FrameInfo:
+def _frame_info(frame: re.Match[str], colours: tuple[str, str], time_base: Fraction) -> _FrameInfo:
     index, pts, siting, width, height = frame.groups()
+    colour_range, matrix = colours
     seconds = float("nan") if pts == "NOPTS" else float(int(pts) * time_base)
     return _FrameInfo(
-        int(index), seconds, int(width), int(height), Colour(colour[2], colour[1] in ("pc", "full"), siting != "center")
+        int(index), seconds, int(width), int(height), Colour(matrix, colour_range in ("pc", "full"), siting != "center")
     )
 
 

@@ -147,7 +147,9 @@ def open_shard(path: Path) -> h5py.File:
 def read_entries(file: h5py.File) -> list[VideoEntry]:
     """The `videos/` group of an open shard as values."""
     group = file["videos"]
-    ids, speakers, sums = (group[name].asstr()[:] for name in ("id", "speaker", "source_sha256"))
+    ids, speakers, sums = (
+        group[name].asstr(errors="surrogateescape")[:] for name in ("id", "speaker", "source_sha256")
+    )
     columns = zip(
         ids,
         speakers,

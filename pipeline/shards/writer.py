@@ -64,12 +64,13 @@ def write_shard(
         _create(temporary, video.row_count, k_levels, storage, attributes) as file,
     ):
         small: dict[str, list[object]] = {name: [] for name in ROWS if name not in IMAGES}
+        images = {name: file[name] for name in IMAGES}
         count = 0
         for count, row in enumerate(rows, 1):
             if count > video.row_count:
                 raise ValueError(f"{video.id}: more rows than the {video.row_count} announced")
-            for name in IMAGES:
-                file[name][count - 1] = getattr(row, name)
+            for name, stored in images.items():
+                stored[count - 1] = getattr(row, name)
             for name, values in small.items():
                 values.append(getattr(row, name))
         if count < video.row_count:
@@ -151,7 +152,8 @@ def _write_entries(file: h5py.File, entries: Sequence[VideoEntry]) -> None:
     group = file.create_group("videos")
     text = h5py.string_dtype("utf-8")
     for name in ("id", "speaker", "source_sha256"):
-        group.create_dataset(name, data=[getattr(entry, name) for entry in entries], dtype=text)
+        data = [getattr(entry, name).encode("utf-8", "surrogateescape") for entry in entries]  # names are bytes on disk
+        group.create_dataset(name, data=data, dtype=text)
     for name in ("first_row", "row_count"):
         group.create_dataset(name, data=np.array([getattr(entry, name) for entry in entries], np.int32))
     group.create_dataset("fps", data=np.array([entry.fps for entry in entries], np.float64))
