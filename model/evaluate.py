@@ -18,7 +18,7 @@ from model.examples import load_groups
 from model.inference import Trained, load_trained
 from model.measures import Wanted, choose_measures
 from model.pictures import Pixels, draw_grid, example_columns, save_picture
-from model.score_tables import speaker_table, table1
+from model.score_tables import speaker_table, table1, verdict
 from pipeline.cli import run
 from pipeline.errors import InputError
 from pipeline.shards import Dataset, open_dataset
@@ -182,7 +182,9 @@ def _evaluate(args: argparse.Namespace) -> int:
     first = next(iter(trained.values()))
     folder = args.out or first.checkpoint.parent.parent / "evaluation"
     print(write_results(folder, trained, found, measures.left_out, dataset), end="")
-    print(f"{folder}: {next(iter(found.values())).split}.json, .md and .png are here")
+    evaluation = next(iter(found.values()))
+    print(f"{folder}: {evaluation.split}.json, .md and .png are here")
+    print(verdict(evaluation))
     return 0
 
 

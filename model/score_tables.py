@@ -49,6 +49,18 @@ def speaker_table(evaluation: Evaluation) -> str:
     return _table(header, rows)
 
 
+def verdict(evaluation: Evaluation) -> str:
+    """One sentence: the network's L1 beside those of the copied bank images."""
+    scores = evaluation.overall.scores
+    ours = scores["model"]["l1"]
+    copies = (
+        f"{abs(ours / scores[answer]['l1'] - 1):.0%} {'below' if ours < scores[answer]['l1'] else 'above'} that of the "
+        f"bank image {name} ({scores[answer]['l1']:.2f})"
+        for answer, name in COPIES.items()
+    )
+    return f"L1 on the {evaluation.split} split is {ours:.2f}: " + ", ".join(copies)
+
+
 def _figures(evaluations: Iterable[Evaluation]) -> list[str]:
     """What was measured of any of them, in the order of `FIGURES`."""
     known = {figure for evaluation in evaluations for figure in evaluation.overall.scores["model"]}

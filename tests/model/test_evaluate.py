@@ -124,7 +124,11 @@ def test_the_command_writes_json_table_and_pictures(
     assert results["dataset_digest"] == results["trained_on_digest"] == open_dataset(tiny_dataset).digest
     assert results["overall"]["scores"].keys() == {"model", "trivial", "landmarks"}
     table = (run / "evaluation" / "test.md").read_text()
-    assert table in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert table in printed
+    ours, copied = (results["overall"]["scores"][answer]["l1"] for answer in ("model", "trivial"))
+    share = f"{abs(1 - ours / copied):.0%} {'below' if ours < copied else 'above'}"
+    assert f"L1 on the test split is {ours:.2f}: {share} that of the bank image copied by openness" in printed
     rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")]
     assert rows[:5] == ["answer", "---", "run", "copied by openness", "copied by landmarks"]
     assert rows[5:] == ["speaker", "---", "08F", "09F", "all"]
