@@ -1,0 +1,22 @@
+# podman build -t flnet .                               for the CPU
+# podman build -t flnet --build-arg DEVICE=cuda .       with PyTorch for NVIDIA GPUs (run with --gpus all)
+# podman run --rm -v /data:/data flnet luigi --module pipeline BuildTimit --corpus-root /data/TCD-TIMIT --out /data/out
+# (docker likewise). The same versions as everywhere: `make setup` installs those of constraints.txt.
+FROM docker.io/library/debian:bookworm-slim
+
+ARG DEVICE=cpu
+ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
+
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates make python3 python3-venv \
+    && rm -rf /var/lib/apt/lists/*
+
+RUN useradd --create-home --uid 1000 flnet
+USER flnet
+WORKDIR /home/flnet/flnet
+COPY --chown=flnet:flnet . .
+RUN if [ "$DEVICE" = cpu ]; then export PIP_EXTRA_INDEX_URL="$TORCH_CPU_INDEX"; fi; \
+    PIP_NO_CACHE_DIR=1 make setup
+
+ENV PATH=/home/flnet/flnet/.venv/bin:$PATH
+CMD ["luigi", "--module", "pipeline", "--help"]
