@@ -26,9 +26,9 @@ import cv2
 from pipeline import crops, prepare, regions, tracking, video
 from pipeline.cli import run
 from pipeline.corpora import Source, scan_folder
-from pipeline.landmark_model import landmark_model_path
-from pipeline.plain_tracking import PlainDetector
 from pipeline.settings import Settings
+from pipeline.tracking.landmark_model import landmark_model_path
+from pipeline.tracking.plain import PlainDetector
 
 # Of the full corpora: videos, seconds each, frames a second, and the share of 1080p's pixels in one of their frames.
 FULL = {"TCD-TIMIT": (6913, 5.2, 30, 1.0), "FaceForensics": (1004, 17.0, 30, 0.5)}

@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from pipeline.cli import run
 from pipeline.errors import InputError
-from pipeline.landmark_model import landmark_model_path
 from pipeline.sample import write_sample_corpus
 from pipeline.sample.landmarks import mouth_openness
+from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.video import read_frames
 
 Rows = npt.NDArray[np.float64]

@@ -29,9 +29,9 @@ from pipeline.cli import run
 from pipeline.corpora import VIDEO_SUFFIXES
 from pipeline.errors import InputError, VideoError
 from pipeline.geometry import eye_distance
-from pipeline.landmark_model import landmark_model_path
-from pipeline.plain_tracking import PlainDetector
 from pipeline.tracking import FaceObservation, FaceTracker, TrackSettings
+from pipeline.tracking.landmark_model import landmark_model_path
+from pipeline.tracking.plain import PlainDetector
 from pipeline.video import Frame, read_frames
 
 Landmarks = npt.NDArray[np.float32]

@@ -24,10 +24,10 @@ from model.views import VIEWS, WATERMARK, View, Watermark
 from pipeline.cli import run
 from pipeline.crops import CENTRES
 from pipeline.errors import InputError
-from pipeline.landmark_model import landmark_model_path
 from pipeline.settings import Settings
 from pipeline.shards import FRAME_SIZE, open_dataset
 from pipeline.shards.dataset import DATASET_FILE
+from pipeline.tracking.landmark_model import landmark_model_path
 
 
 def open_source(

@@ -23,7 +23,7 @@ class LandmarkError:
     size of the crops, before.
 
     Args:
-        landmark_model: the verified file (`pipeline.landmark_model.landmark_model_path`).
+        landmark_model: the verified file (`pipeline.tracking.landmark_model.landmark_model_path`).
     """
 
     def __init__(self, landmark_model: Path) -> None:

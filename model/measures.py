@@ -15,7 +15,7 @@ from model.landmark_error import LandmarkError
 from model.lpips import Lpips
 from model.metrics import Examined, FidMetric, FrameMetric, Metric, l1_figures, quality_figures
 from pipeline.errors import InputError
-from pipeline.landmark_model import landmark_model_path
+from pipeline.tracking.landmark_model import landmark_model_path
 
 
 @dataclass(frozen=True)

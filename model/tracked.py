@@ -52,7 +52,7 @@ def track_clip(path: Path, settings: Settings, landmark_model: Path, role: str, 
 
     Args:
         settings: those of the dataset; `centre`, `face_fraction` and `track` decide the result.
-        landmark_model: the verified file (`pipeline.landmark_model.landmark_model_path`).
+        landmark_model: the verified file (`pipeline.tracking.landmark_model.landmark_model_path`).
         role: what the clip is for, in messages: "source" or "driver".
 
     Raises:

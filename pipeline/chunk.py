@@ -11,15 +11,15 @@ from pathlib import Path
 import joblib
 
 from pipeline.corpora import Source
-from pipeline.detection import load_models
 from pipeline.errors import BuildError, InputError
 from pipeline.files import atomic_write, sha256_of
-from pipeline.landmark_model import landmark_model_path
 from pipeline.plan import Chunk
 from pipeline.prepare import VideoResult, failed, is_passing, places, prepare_video, save_result
 from pipeline.settings import Settings
 from pipeline.shards import merge_shards
 from pipeline.supervise import CrashError, run_in_child
+from pipeline.tracking.detection import load_models
+from pipeline.tracking.landmark_model import landmark_model_path
 
 BACKENDS = ("loky", "threading", "dask")
 CRASHES = 2  # a video that crashes its process so often is given up; the first time may have been the machine's fault

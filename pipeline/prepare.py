@@ -21,12 +21,12 @@ from pipeline.bank import choose_bank
 from pipeline.corpora import Source
 from pipeline.errors import InputError, VideoError
 from pipeline.files import atomic_write, sha256_of
-from pipeline.landmark_model import landmark_model_path
 from pipeline.regions import Box, Region, RegionStore, keep_region
 from pipeline.settings import Settings, digest_of
 from pipeline.shards import FRAME_SIZE, FrameRow, VideoEntry, write_shard
 from pipeline.smoothing import smooth
 from pipeline.track import Track, follow, load_track, save_track
+from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.video import Frame, read_frames
 from pipeline.weights import k_codes, k_table
 

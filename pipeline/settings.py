@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.face_search import SearchSettings
-from pipeline.tracking import TrackSettings
+from pipeline.tracking import SearchSettings, TrackSettings
 
 CENTRE_NAMES = ("nose", "eyes")
 STORAGE_NAMES = ("raw", "lz4", "zstd", "gzip")

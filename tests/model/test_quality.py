@@ -18,11 +18,11 @@ from model.lpips import Lpips
 from model.perceptual import PerceptualFeatures
 from model.quality import MOST_DECIBELS, psnr, ssim
 from pipeline.errors import InputError
-from pipeline.landmark_model import landmark_model_path
 from pipeline.sample import NAMED
 from pipeline.sample.landmarks import FaceState
 from pipeline.sample.pose import Pose
 from pipeline.sample.renderer import render, studio
+from pipeline.tracking.landmark_model import landmark_model_path
 
 CPU = torch.device("cpu")
 

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline.appearance import Scene, likeness
-from pipeline.detection import (
+from pipeline.tracking.detection import (
     BOX_PX,
     Face,
     FaceDetector,
@@ -19,12 +18,13 @@ from pipeline.detection import (
     reduction_for,
     search_reductions,
 )
-from pipeline.face_box import BoxModel, disagreement, shape_residual
-from pipeline.face_look import face_look
-from pipeline.face_search import FaceSearch, SearchSettings
-from pipeline.landmark_model import landmark_model_path
-from pipeline.lost_face import LostFace
-from pipeline.track_settings import TrackSettings
+from pipeline.tracking.face_box import BoxModel, disagreement, shape_residual
+from pipeline.tracking.face_look import face_look
+from pipeline.tracking.landmark_model import landmark_model_path
+from pipeline.tracking.lost_face import LostFace
+from pipeline.tracking.scene import Scene, likeness
+from pipeline.tracking.search import FaceSearch, SearchSettings
+from pipeline.tracking.settings import TrackSettings
 from pipeline.video import read_frames
 
 Luma = npt.NDArray[np.uint8]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import landmark_model
 from pipeline.errors import InputError
-from pipeline.landmark_model import LANDMARK_MODEL_BYTES, landmark_model_path
+from pipeline.tracking import landmark_model
+from pipeline.tracking.landmark_model import LANDMARK_MODEL_BYTES, landmark_model_path
 
 
 def test_it_comes_with_a_package_that_is_not_imported() -> None:

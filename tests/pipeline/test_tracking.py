@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 
 from pipeline.geometry import NOSE_TIP, eye_distance
-from pipeline.landmark_model import landmark_model_path
-from pipeline.plain_tracking import PlainDetector
 from pipeline.tracking import NO_FACE, FaceObservation, FaceTracker, TrackSettings
+from pipeline.tracking.landmark_model import landmark_model_path
+from pipeline.tracking.plain import PlainDetector
 from pipeline.video import read_frames
 
 Luma = npt.NDArray[np.uint8]

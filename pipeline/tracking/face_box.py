@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.detection import Face
+from pipeline.tracking.detection import Face
 
 Points = npt.NDArray[np.float32]
 

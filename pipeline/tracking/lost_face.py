@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.appearance import likeness
-from pipeline.detection import SAME_PLACE, Face
-from pipeline.face_box import disagreement
-from pipeline.face_look import FaceLook
-from pipeline.track_settings import TrackSettings
+from pipeline.tracking.detection import SAME_PLACE, Face
+from pipeline.tracking.face_box import disagreement
+from pipeline.tracking.face_look import FaceLook
+from pipeline.tracking.scene import likeness
+from pipeline.tracking.settings import TrackSettings
 
 NEAR = 2.0  # in units of the face size: how far a face may come while it is not seen
 

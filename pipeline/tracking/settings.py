@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipeline.face_search import SearchSettings
+from pipeline.tracking.search import SearchSettings
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.appearance import Samples, normalised
-from pipeline.detection import Luma
-from pipeline.face_box import Points
+from pipeline.tracking.detection import Luma
+from pipeline.tracking.face_box import Points
+from pipeline.tracking.scene import Samples, normalised
 
 SIDE = 32  # samples along the side of a look
 EYES, MOUTH = slice(36, 48), slice(48, 68)  # 37 to 48 and 49 to 68 in the paper's numbering

@@ -9,13 +9,22 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.appearance import Scene, likeness
-from pipeline.detection import SAME_PLACE, Face, FaceDetector, LandmarkPredictor, Luma, main_face, merit, reduction_for
-from pipeline.face_box import BoxModel, Points, disagreement, shape_residual
-from pipeline.face_look import FaceLook, face_look
-from pipeline.face_search import FaceSearch
-from pipeline.lost_face import LostFace
-from pipeline.track_settings import TrackSettings
+from pipeline.tracking.detection import (
+    SAME_PLACE,
+    Face,
+    FaceDetector,
+    LandmarkPredictor,
+    Luma,
+    main_face,
+    merit,
+    reduction_for,
+)
+from pipeline.tracking.face_box import BoxModel, Points, disagreement, shape_residual
+from pipeline.tracking.face_look import FaceLook, face_look
+from pipeline.tracking.lost_face import LostFace
+from pipeline.tracking.scene import Scene, likeness
+from pipeline.tracking.search import FaceSearch
+from pipeline.tracking.settings import TrackSettings
 
 __all__ = ["NO_FACE", "FaceObservation", "FaceTracker", "TrackSettings"]
 

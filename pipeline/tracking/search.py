@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.detection import Face, FaceDetector, Luma, search_reductions
+from pipeline.tracking.detection import Face, FaceDetector, Luma, search_reductions
 
 RESTARTS_APART = 12  # frames: pictures that change all the time (noise) do not begin a search each time
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.detection import Luma
+from pipeline.tracking.detection import Luma
 
 THUMBNAIL_PX = 48  # samples along the longer side of a frame
 SAME_SCENE = 0.55  # correlation of two frames' thumbnails; a hand-held camera stays above it, most cuts do not

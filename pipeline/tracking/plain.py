@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.detection import FaceDetector, LandmarkPredictor, Luma, main_face
-from pipeline.tracking import NO_FACE, FaceObservation
+from pipeline.tracking.detection import FaceDetector, LandmarkPredictor, Luma, main_face
+from pipeline.tracking.tracker import NO_FACE, FaceObservation
 
 
 class PlainDetector:
