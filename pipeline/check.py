@@ -153,15 +153,16 @@ def _extra_files(root: Path, shards: Sequence[Mapping[str, Any]]) -> Iterator[De
 
 def _manifest_defects(root: Path, dataset: Dataset, kept: Mapping[str, tuple[str, int]]) -> Iterator[Defect]:
     path = root / MANIFEST_FILE
+    if path.is_file() and sha256_of(path) != dataset.contents["manifest_sha256"]:
+        yield Defect(path, "is not what the build wrote; delete it and run the build again")
+        return
     try:
         table = read_manifest(path)
-        if sha256_of(path) != dataset.contents["manifest_sha256"]:
-            yield Defect(path, "is not what the build wrote; delete it and run the build again")
-        arrived = table[table["status"] == "ok"]
-        said = {row.id: (row.shard, int(row.frames_kept)) for row in arrived.itertuples()}
-    except (DatasetError, ValueError) as error:
-        yield Defect(path, " ".join(str(error).removeprefix(f"{path}: ").split()))
+    except DatasetError as error:
+        yield Defect(path, str(error).removeprefix(f"{path}: "))
         return
+    arrived = table[table["status"] == "ok"]
+    said = {row.id: (row.shard, int(row.frames_kept)) for row in arrived.itertuples()}
     for name in sorted(said.keys() | kept.keys()):
         if said.get(name) != kept.get(name):
             yield Defect(path, f"{name}: says shard and frames {said.get(name)}, the shards say {kept.get(name)}")

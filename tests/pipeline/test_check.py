@@ -14,7 +14,7 @@ import pytest
 from pipeline import build
 from pipeline.__main__ import main
 from pipeline.check import check_dataset
-from pipeline.chunk import build_chunk
+from pipeline.chunk import build_chunk, chunk_done
 from pipeline.corpora import scan_timit
 from pipeline.errors import DatasetError
 from pipeline.files import sha256_of
@@ -78,6 +78,77 @@ def test_flipped_bytes_anywhere_are_found(dataset: Path) -> None:
     assert only_defect(dataset) == ""
 
 
+@pytest.mark.parametrize("name", ["dataset.json", "manifest.csv"])
+def test_a_table_with_any_byte_changed_is_found(name: str, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = dataset / name
+    whole = path.read_bytes()
+    dice = np.random.default_rng(0)
+    for number in range(60):
+        broken = bytearray(whole)
+        place = int(dice.integers(0, len(whole)))
+        if number % 3 == 0:
+            broken[place] ^= int(dice.integers(1, 256))
+        elif number % 3 == 1:
+            del broken[place:]
+        else:
+            broken[place:place] = dice.bytes(int(dice.integers(1, 9)))
+        path.write_bytes(broken)
+        assert main(["check", str(dataset)]) == 1
+        said = capsys.readouterr()
+        assert name in said.out + said.err
+        assert "Traceback" not in said.err
+    path.write_bytes(b"[" * 200_000)  # deeper than any parser goes
+    assert main(["check", str(dataset)]) == 1
+
+
+def test_a_table_that_points_elsewhere_is_not_followed(dataset: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "precious.h5"
+    precious.touch()
+    contents = json.loads((dataset / "dataset.json").read_text())
+    contents["shards"][0]["path"] = "shards/../../precious.h5"
+    contents["contents_sha256"] = build.contents_digest(contents)
+    (dataset / "dataset.json").write_text(json.dumps(contents))
+    assert "names shards outside shards/" in only_defect(dataset)
+    assert main(["check", "--repair", str(dataset)]) == 1
+    assert precious.is_file()
+
+
+def test_repair_leaves_what_is_sound_and_the_build_makes_the_rest(
+    dataset: Path, sample_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, digest = check_dataset(dataset)
+    plan = make_plan("timit", scan_timit(sample_root)[:2], Settings(storage="lz4"))
+    broken, sound = sorted((dataset / "shards").rglob("*.h5"))
+    with broken.open("r+b") as file:
+        file.seek(5000)
+        file.write(b"?")
+    (dataset / "manifest.csv").unlink()
+    stranger = broken.with_name("stranger.h5")
+    stranger.touch()
+    before = sound.stat().st_mtime_ns
+    assert main(["check", "--repair", str(dataset)]) == 1
+    assert f"{broken}: removed" in capsys.readouterr().out
+    assert not broken.exists()
+    assert not stranger.exists()
+    assert not build.dataset_done(dataset, plan)
+    assert [chunk_done(dataset, chunk) for chunk in plan.chunks].count(False) == 1
+    for chunk in plan.chunks:
+        if not chunk_done(dataset, chunk):
+            build_chunk(dataset, sample_root, chunk, plan.settings, None)
+    build.finish(dataset, sample_root, plan, max_failures=0)
+    assert check_dataset(dataset) == ([], digest)
+    assert sound.stat().st_mtime_ns == before
+
+
+def test_repair_takes_an_unreadable_table_away(dataset: Path) -> None:
+    (dataset / "dataset.json").write_text("{")
+    assert main(["check", str(dataset)]) == 1
+    assert (dataset / "dataset.json").exists()
+    assert main(["check", "--repair", str(dataset)]) == 1
+    assert not (dataset / "dataset.json").exists()
+    assert sorted(path.suffix for path in dataset.iterdir() if path.is_file()) == [".csv"]
+
+
 def _set(name: str, value: object) -> Callable[[h5py.File], None]:
     def edit(file: h5py.File) -> None:
         file[name][0] = value
@@ -123,6 +194,11 @@ def test_a_manifest_that_disagrees(dataset: Path) -> None:
     path = dataset / "manifest.csv"
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:-1]) + "\n")
+    assert only_defect(dataset) == f"{path}: is not what the build wrote; delete it and run the build again"
+    contents = json.loads((dataset / "dataset.json").read_text())
+    contents["manifest_sha256"] = sha256_of(path)
+    contents["contents_sha256"] = build.contents_digest(contents)
+    (dataset / "dataset.json").write_text(json.dumps(contents))
     assert "says shard and frames None" in only_defect(dataset)
     path.unlink()
     assert "the manifest is missing" in only_defect(dataset)
