@@ -22,6 +22,8 @@ Rows = Sequence[int] | npt.NDArray[np.integer[Any]] | slice
 class ShardReader:
     """One shard, opened at the first read in each process: an HDF5 handle shared across a fork gives wrong data.
 
+    The columns that training reads can be read into an array of the caller's, `out`.
+
     Args:
         path: the shard. Nothing is read yet.
 
@@ -80,21 +82,21 @@ class ShardReader:
                 raise broken(self.path, error) from error
         return self._k_levels
 
-    def frames(self, rows: Rows) -> npt.NDArray[np.uint8]:
+    def frames(self, rows: Rows, out: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
         """(n, 224, 224, 3) uint8 RGB."""
-        return self._rows("frames", rows)
+        return self._rows("frames", rows, out)
 
-    def k_codes(self, rows: Rows) -> npt.NDArray[np.uint8]:
+    def k_codes(self, rows: Rows, out: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
         """(n, 224, 224) uint8."""
-        return self._rows("k_codes", rows)
+        return self._rows("k_codes", rows, out)
 
-    def landmarks(self, rows: Rows) -> npt.NDArray[np.float32]:
+    def landmarks(self, rows: Rows, out: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
         """(n, 68, 2) float32: x, y in crop pixels, pixel centres at integers."""
-        return self._rows("landmarks", rows)
+        return self._rows("landmarks", rows, out)
 
-    def mouth_openness(self, rows: Rows) -> npt.NDArray[np.float32]:
+    def mouth_openness(self, rows: Rows, out: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
         """(n,) float32, crop pixels."""
-        return self._rows("mouth_openness", rows)
+        return self._rows("mouth_openness", rows, out)
 
     def frame_index(self, rows: Rows) -> npt.NDArray[np.int32]:
         """(n,) int32: number of the source frame in presentation order."""
@@ -120,8 +122,8 @@ class ShardReader:
             self._columns[name] = Column(file, name, self.path)
         return self._columns[name]
 
-    def _rows(self, name: str, rows: Rows) -> npt.NDArray[Any]:
-        return self._column(name).read(rows)
+    def _rows(self, name: str, rows: Rows, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        return self._column(name).read(rows, out)
 
 
 def open_shard(path: Path) -> h5py.File:

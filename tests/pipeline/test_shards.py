@@ -202,6 +202,18 @@ def test_rows_that_are_not_there_or_of_another_kind_name_the_file(tmp_path: Path
 
 
 @pytest.mark.parametrize("storage", ["raw", "zstd"])
+def test_rows_can_be_read_into_an_array_of_the_callers(storage: str, tmp_path: Path) -> None:
+    with ShardReader(write(tmp_path / "x.h5", storage=storage)) as reader:
+        out = np.zeros((5, 224, 224, 3), np.uint8)
+        reader.frames([6, 0], out[1:3])
+        assert np.array_equal(out[1:3], reader.frames([6, 0]))
+        assert not out[[0, 3, 4]].any()
+        for wrong in (out[:1], out[:2].astype(np.float32), out[:4:2], out[:2].transpose(0, 2, 1, 3)):
+            with pytest.raises(ValueError, match=r"out must be \(2, 224, 224, 3\) uint8 in C order"):
+                reader.frames([6, 0], wrong)
+
+
+@pytest.mark.parametrize("storage", ["raw", "zstd"])
 def test_threads_may_share_a_reader(storage: str, tmp_path: Path) -> None:
     with ShardReader(write(tmp_path / "x.h5", storage=storage)) as reader, ThreadPoolExecutor(4) as pool:
         whole = reader.frames(slice(None))
