@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,10 +16,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from model.ring import Placed, Received, Ring, SlotFullError, bytes_needed
 from model.sampler import Group
 from model.signals import held_back_signals, obey_only_parent
 from pipeline.errors import DatasetError, FlnetError
 from pipeline.shards import ShardReader
+from pipeline.shards.schema import FRAME_SIZE, LANDMARKS
 
 MAX_OPEN_SHARDS = 32
 PREFETCH_BATCHES = 4
@@ -55,6 +59,18 @@ class Batch(NamedTuple):
     videos: tuple[str, ...]
 
 
+Item = Batch | Placed | FlnetError
+"""What travels from a loader process: a batch, where it was left, or why there is none."""
+
+
+NewTensor = Callable[[Sequence[int], torch.dtype], Tensor]
+
+
+def torch_empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """`torch.empty` as `load_batch` calls it."""
+    return torch.empty(tuple(shape), dtype=dtype)
+
+
 class ShardPool:
     """Shard readers by path, opened when first needed; the least recently used are closed beyond a limit."""
 
@@ -77,59 +93,82 @@ class ShardPool:
             self._readers.popitem()[1].close()
 
 
-def load_batch(groups: Sequence[Group], pool: ShardPool) -> Batch:
+def load_batch(groups: Sequence[Group], pool: ShardPool, new: NewTensor = torch_empty) -> Batch:
     """Read the frames, landmarks and K codes of some groups with equally large banks.
+
+    Args:
+        groups: at least one.
+        pool: the readers to use.
+        new: makes the batch's tensors, in the order of its fields, on the CPU.
 
     Raises:
         DatasetError: a shard is missing, damaged, or of other levels of K than the rest.
     """
-    targets = [pool.reader(group.video.shard) for group in groups]
-    banks = [pool.reader(group.bank_video.shard) for group in groups]
-    target_rows = [group.target_rows for group in groups]
-    bank_rows = [group.bank_rows for group in groups]
+    targets = [(pool.reader(group.video.shard), group.target_rows) for group in groups]
+    banks = [(pool.reader(group.bank_video.shard), group.bank_rows) for group in groups]
+    counts = [len(rows) for _, rows in targets]
+    starts = [0, *itertools.accumulate(counts)]
 
-    def join(method: str) -> Tensor:
-        parts = [getattr(reader, method)(rows) for reader, rows in zip(targets, target_rows, strict=True)]
-        return torch.from_numpy(np.concatenate(parts))
+    def join(method: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        tensor = new((sum(counts), *shape), dtype)
+        out = tensor.numpy()
+        for (reader, rows), (first, last) in zip(targets, itertools.pairwise(starts), strict=True):
+            getattr(reader, method)(rows, out[first:last])
+        return tensor
 
-    def stack(method: str) -> Tensor:
-        parts = [getattr(reader, method)(rows) for reader, rows in zip(banks, bank_rows, strict=True)]
-        return torch.from_numpy(np.stack(parts))
+    def stack(method: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        tensor = new((len(banks), len(banks[0][1]), *shape), dtype)
+        for (reader, rows), out in zip(banks, tensor.numpy(), strict=True):
+            getattr(reader, method)(rows, out)
+        return tensor
 
-    k_levels = targets[0].k_levels
-    for reader in targets:
+    def given(values: Tensor) -> Tensor:
+        return new(values.shape, values.dtype).copy_(values)
+
+    k_levels = targets[0][0].k_levels
+    for reader, _ in targets:
         if not np.array_equal(reader.k_levels, k_levels):
-            raise DatasetError(f"{reader.path}: its levels of K differ from those of {targets[0].path}; build again")
+            raise DatasetError(
+                f"{reader.path}: its levels of K differ from those of {groups[0].video.shard}; build again"
+            )
+    side, points = (FRAME_SIZE, FRAME_SIZE), (LANDMARKS, 2)
     return Batch(
-        targets=join("frames"),
-        target_landmarks=join("landmarks"),
-        k_codes=join("k_codes"),
-        group=torch.repeat_interleave(torch.tensor([len(rows) for rows in target_rows])),
-        banks=stack("frames"),
-        bank_landmarks=stack("landmarks"),
-        k_levels=torch.from_numpy(k_levels),
-        target_openness=join("mouth_openness"),
-        bank_openness=stack("mouth_openness"),
+        targets=join("frames", (*side, 3), torch.uint8),
+        target_landmarks=join("landmarks", points, torch.float32),
+        k_codes=join("k_codes", side, torch.uint8),
+        group=given(torch.repeat_interleave(torch.tensor(counts))),
+        banks=stack("frames", (*side, 3), torch.uint8),
+        bank_landmarks=stack("landmarks", points, torch.float32),
+        k_levels=given(torch.from_numpy(k_levels)),
+        target_openness=join("mouth_openness", (), torch.float32),
+        bank_openness=stack("mouth_openness", (), torch.float32),
         videos=tuple(group.video.id for group in groups),
     )
 
 
-class BatchDataset(TorchDataset["Batch | FlnetError"]):
+class BatchDataset(TorchDataset[Item]):
     """A map-style dataset whose item `i` is the batch that `plan(i)` describes.
 
     Args:
         plan: which frames batch `i` is made of; picklable, since worker processes call it.
+        ring: where batches are left that fit; the item is then what tells where.
     """
 
-    def __init__(self, plan: Callable[[int], Sequence[Group]]) -> None:
+    def __init__(self, plan: Callable[[int], Sequence[Group]], ring: Ring | None = None) -> None:
         self.plan = plan
+        self.ring = ring
         self._pool = ShardPool()
 
-    def __getitem__(self, index: int) -> Batch | FlnetError:
+    def __getitem__(self, index: int) -> Item:
         """Batch `index`. A broken shard is returned, not raised: a worker process would bury its one line in a
         traceback; `batches` raises it."""
         try:
-            return load_batch(self.plan(index), self._pool)
+            groups = self.plan(index)
+            if self.ring is not None:
+                slot = self.ring.slot(index)
+                with suppress(SlotFullError):
+                    return slot.placed(load_batch(groups, self._pool, slot.new).videos)
+            return load_batch(groups, self._pool)
         except FlnetError as error:
             return error
 
@@ -145,9 +184,11 @@ def batches(
         DatasetError: a shard cannot be read; the message names it.
         LoaderError: a worker process died.
     """
-    loader: DataLoader[Batch | FlnetError] = DataLoader(
+    dataset = BatchDataset(dataset.plan, _make_ring(dataset, start, workers)) if workers and start < stop else dataset
+    loader: DataLoader[Item] = DataLoader(
         dataset,
         batch_size=None,
+        collate_fn=_unchanged,
         sampler=range(start, stop),
         num_workers=workers,
         pin_memory=pin_memory,
@@ -164,10 +205,8 @@ def batches(
     with held_back_signals():
         loaded = iter(loader)
     try:
-        for batch in loaded:
-            if isinstance(batch, FlnetError):
-                raise batch
-            yield batch
+        for item in loaded:
+            yield _received(item, dataset.ring)
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
@@ -177,6 +216,41 @@ def batches(
         ) from error
     finally:
         del loaded  # ends the worker processes
+
+
+def _make_ring(dataset: BatchDataset, first: int, workers: int) -> Ring | None:
+    """A slot of the first batch's size for each batch that can be under way, and for the one just received.
+
+    A batch that is larger travels in the ordinary way.
+    """
+    batch = BatchDataset(dataset.plan)[first]
+    if not isinstance(batch, Batch):
+        return None  # the workers will say what is wrong with it
+    try:
+        return Ring(workers * PREFETCH_BATCHES + 1, bytes_needed(_tensors(batch)))
+    except MemoryError as error:
+        raise LoaderError(
+            f"{error}; use fewer --workers, or give the container more (docker run --shm-size 2g)"
+        ) from error
+
+
+def _received(item: Item | Received, ring: Ring | None) -> Batch:
+    if isinstance(item, FlnetError):
+        raise item
+    if isinstance(item, Placed) and ring is not None:
+        item = ring.take(item)
+    if isinstance(item, Received):
+        return Batch._make((*item.tensors, item.note))
+    assert isinstance(item, Batch)
+    return item
+
+
+def _tensors(batch: Batch) -> list[Tensor]:
+    return [value for value in batch if isinstance(value, Tensor)]
+
+
+def _unchanged(item: Any) -> Any:
+    return item
 
 
 def _start_worker(_number: int) -> None:
