@@ -21,6 +21,7 @@ from pipeline.settings import CENTRE_NAMES, Settings, digest_of
 from pipeline.shards.dataset import DATASET_FILE, open_dataset
 from pipeline.supervise import die_with
 from pipeline.tracking import TrackSettings
+from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.upkeep import hold_folder, tidy
 
 _DEFAULT = Settings()
@@ -143,6 +144,10 @@ class Build(luigi.Task):  # type: ignore[misc]
         return {}
 
     @property
+    def _model(self) -> Path | None:
+        return Path(self.landmark_model) if self.landmark_model else None
+
+    @property
     def _settings(self) -> Settings:
         return Settings(
             centre=self.crop_centre,
@@ -164,6 +169,9 @@ class Build(luigi.Task):  # type: ignore[misc]
             raise InputError(f"--max-failures must be a fraction in [0, 1], got {self.max_failures:g}")
         if not 0 <= self.rank < self.num_ranks:
             raise InputError(f"--rank must be in [0, --num-ranks {self.num_ranks}), got {self.rank}")
+        if self.joblib_backend == "dask" and not self.dask_scheduler:
+            raise InputError("--joblib-backend dask needs --dask-scheduler host:port")
+        landmark_model_path(self._model)
         settings = self._settings
         out, alone = Path(self.out), self.num_ranks == 1 and luigi.interface.core().local_scheduler
         hold_folder(out, shared=not alone)

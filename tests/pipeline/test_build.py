@@ -137,6 +137,11 @@ def test_bad_videos_are_rows_and_too_many_fail_the_build(sample_root: Path, tmp_
         (["BuildFolder", "--corpus-root", "nowhere"], "nowhere: no such folder"),
         (["BuildFolder", "--corpus-root", ".", "--max-failures", "7"], "--max-failures must be a fraction"),
         (["BuildFolder", "--corpus-root", ".", "--face-fraction", "7"], "--face-fraction must be in"),
+        (["BuildFolder", "--corpus-root", ".", "--joblib-backend", "dask"], "needs --dask-scheduler host:port"),
+        (
+            ["BuildFolder", "--corpus-root", ".", "--landmark-model", "nowhere.dat"],
+            "nowhere.dat: landmark model cannot",
+        ),
     ],
 )
 def test_bad_flags_are_one_line_and_a_status(arguments: list[str], message: str, tmp_path: Path) -> None:
