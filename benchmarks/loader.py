@@ -40,7 +40,6 @@ from pipeline.shards import (
     ShardReader,
     Video,
     VideoEntry,
-    dataset_digest,
     merge_shards,
     open_dataset,
     write_shard,
@@ -54,7 +53,6 @@ FRAMES_PER_BATCH = BATCH_SIZE + VIDEOS * BANK_SIZE
 FRAME_BYTES = FRAME_SIZE * FRAME_SIZE * 3
 CORES = 2
 TURN_BATCHES, WARM_BATCHES = 20, 60
-
 
 Plan = Sequence[Sequence[Group]]
 """Batches one after the other."""
@@ -111,21 +109,18 @@ def copy_split(dataset: Dataset, root: Path, storage: str, limit: int) -> Datase
             parts = [_copy_video(reader, video, Path(scratch) / f"{i}.h5", storage) for i, video in enumerate(videos)]
             merge_shards(root / shard.name, parts)
         listed.append({"path": shard.name, "split": SPLIT})
-    digest = dataset_digest({shard["path"]: "" for shard in listed})
-    contents = {**dataset.contents, "digest": digest, "splits": [SPLIT], "shards": listed}
+    contents = {**dataset.contents, "splits": [SPLIT], "shards": listed}
     (root / "dataset.json").write_text(json.dumps(contents), encoding="utf-8")
     return open_dataset(root)
 
 
 def _copy_video(reader: ShardReader, video: Video, path: Path, storage: str) -> Path:
-    def rows() -> list[FrameRow]:
-        columns = [getattr(reader, name)(slice(first, last)) for name in FrameRow._fields]
-        return [FrameRow(*row) for row in zip(*columns, strict=True)]
-
     first, last = video.first_row, video.first_row + video.row_count
+    columns = [getattr(reader, name)(slice(first, last)) for name in FrameRow._fields]
+    rows = itertools.starmap(FrameRow, zip(*columns, strict=True))
     bank = tuple(row - first for row in video.bank)
     entry = VideoEntry(video.id, video.speaker, "", video.fps, 0, video.row_count, bank)
-    write_shard(path, entry, rows(), reader.k_levels, storage)
+    write_shard(path, entry, rows, reader.k_levels, storage)
     return path
 
 

@@ -20,7 +20,7 @@ from pipeline.shards.schema import ROWS
 class Column:
     """The rows of one dataset of `schema.ROWS`.
 
-    Rows that no filter has changed are read with `pread` at the place that HDF5 names: a third of the time of a read
+    Rows that no filter has changed are read with `pread` at the place that HDF5 names: a quarter of the time of a read
     through h5py, no lock between threads, and unlike a memory map a file that was cut short is an error, not SIGBUS.
 
     Args:
