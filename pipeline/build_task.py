@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import multiprocessing
-from functools import cached_property
+import time
+from collections.abc import Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from pipeline.cli import printable
 from pipeline.corpora import Source
 from pipeline.errors import InputError
 from pipeline.plan import Chunk, Plan, load_plan, load_sources, make_plan, save_plan, save_sources
+from pipeline.prepare import VideoResult
 from pipeline.progress import Progress
 from pipeline.settings import CENTRE_NAMES, Settings, digest_of
 from pipeline.shards.dataset import DATASET_FILE, open_dataset
@@ -68,7 +71,21 @@ class PrepareChunk(luigi.Task):  # type: ignore[misc]
             die_with(worker.pid or 0)
         model = Path(self.landmark_model) if self.landmark_model else None
         pool = Pool(self.jobs, self.joblib_backend, self.dask_scheduler)
-        build_chunk(Path(self.out), Path(self.corpus_root), self._chunk, self._plan.settings, model, pool)
+        out, root = Path(self.out), Path(self.corpus_root)
+        tell = partial(self._tell, time.monotonic())
+        build_chunk(out, root, self._chunk, self._plan.settings, model, pool, tell)
+
+    def _tell(self, started: float, results: Sequence[VideoResult]) -> None:
+        """How far the chunk is, for luigid's page."""
+        if self.set_status_message is None:  # run without a scheduler
+            return
+        done, videos = len(results), len(self._chunk.videos)
+        seconds = time.monotonic() - started
+        failures = sum(result.status != "ok" for result in results)
+        rate = sum(result.frames_seen for result in results) / seconds
+        left = seconds / done * (videos - done)
+        self.set_status_message(f"{done} of {videos} videos, {rate:.0f} frames/s, {left:.0f} s left, {failures} failed")
+        self.set_progress_percentage(round(100 * done / videos))
 
 
 class Build(luigi.Task):  # type: ignore[misc]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,13 +35,13 @@ class Pool:
 
     @contextmanager
     def open(self) -> Iterator[joblib.Parallel]:
-        """A `joblib.Parallel` on this backend.
+        """A `joblib.Parallel` on this backend; what it returns is to be iterated.
 
         Raises:
             InputError: dask is wanted and not installed, or its scheduler does not answer.
         """
         if self.backend != "dask":
-            yield joblib.Parallel(n_jobs=self.jobs, backend=self.backend)
+            yield joblib.Parallel(n_jobs=self.jobs, backend=self.backend, return_as="generator")
             return
         if self.dask_scheduler is None:
             raise InputError("--joblib-backend dask needs --dask-scheduler host:port")
@@ -75,7 +75,13 @@ class ChunkResult:
 
 
 def build_chunk(
-    out: Path, root: Path, chunk: Chunk, settings: Settings, landmark_model: Path | None, pool: Pool | None = None
+    out: Path,
+    root: Path,
+    chunk: Chunk,
+    settings: Settings,
+    landmark_model: Path | None,
+    pool: Pool | None = None,
+    on_video: Callable[[Sequence[VideoResult]], None] | None = None,
 ) -> ChunkResult:
     """Prepare the videos of a chunk, each kept as soon as it is done, and merge them into one shard.
 
@@ -83,16 +89,22 @@ def build_chunk(
         out: the dataset's folder.
         root: the corpus root.
         pool: how videos are prepared side by side; by default one after the other.
+        on_video: called after each video with the results so far.
 
     Raises:
         FlnetError, OSError, MemoryError: what is no fault of a video, such as a full disk; run again to go on.
     """
     out, root = out.resolve(), root.resolve()  # the pool's processes may stand elsewhere
     with (pool or Pool()).open() as parallel:
-        results: list[VideoResult] = parallel(
+        work = (
             joblib.delayed(prepare_safely)(root, source, settings, out / "work", landmark_model)
             for source in chunk.videos
         )
+        results: list[VideoResult] = []
+        for result in parallel(work):
+            results.append(result)
+            if on_video is not None:
+                on_video(results)
     try:
         done = _merge(out, chunk, settings, results)
     except OSError:

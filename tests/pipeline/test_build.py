@@ -14,6 +14,11 @@ from pathlib import Path
 import pandas
 import pytest
 
+from pipeline.build_task import PrepareChunk, plan_file
+from pipeline.corpora import scan_timit
+from pipeline.plan import make_plan, save_plan
+from pipeline.settings import Settings
+
 LUIGI = [str(Path(sys.executable).with_name("luigi")), "--module", "pipeline"]
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -157,3 +162,20 @@ def test_help_speaks_the_users_language() -> None:
     assert shown.returncode == 0
     assert "--corpus-root" in shown.stdout
     assert "folder for the dataset" in " ".join(shown.stdout.split())
+
+
+def test_luigids_page_is_told_how_far_a_chunk_is(sample_root: Path, tmp_path: Path) -> None:
+    plan = make_plan("timit", scan_timit(sample_root)[:2], Settings())
+    save_plan(plan_file(tmp_path, plan.digest), plan)
+    messages: list[str] = []
+    percentages: list[int] = []
+    for chunk in plan.chunks:
+        task = PrepareChunk(out=str(tmp_path), plan=plan.digest, chunk=chunk.name, corpus_root=str(sample_root))
+        task.set_status_message, task.set_progress_percentage = messages.append, percentages.append
+        task.run()
+        assert task.complete()
+    count = len(plan.chunks[-1].videos)
+    assert messages[-1].startswith(f"{count} of {count} videos, ")
+    assert messages[-1].endswith(" 0 s left, 0 failed")
+    assert percentages[-1] == 100
+    assert len(messages) == 2
