@@ -1,11 +1,11 @@
-# podman build -t flnet .                               for the CPU
-# podman build -t flnet --build-arg DEVICE=cuda .       with PyTorch for NVIDIA GPUs (run with --gpus all)
+# podman build -t flnet .                               with PyTorch as pip's own index has it: for NVIDIA GPUs (--gpus all)
+# podman build -t flnet --build-arg TORCH_INDEX=URL .   for the CPU, a quarter of the size: URL is the CPU wheels' index
+#                                                       that PyTorch's installation page names
 # podman run --rm -v /data:/data flnet luigi --module pipeline BuildTimit --corpus-root /data/TCD-TIMIT --out /data/out
 # (docker likewise). The same versions as everywhere: `make setup` installs those of constraints.txt.
 FROM docker.io/library/debian:bookworm-slim
 
-ARG DEVICE=cpu
-ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH_INDEX=
 
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates make python3 python3-venv \
@@ -15,7 +15,7 @@ RUN useradd --create-home --uid 1000 flnet
 USER flnet
 WORKDIR /home/flnet/flnet
 COPY --chown=flnet:flnet . .
-RUN if [ "$DEVICE" = cpu ]; then export PIP_EXTRA_INDEX_URL="$TORCH_CPU_INDEX"; fi; \
+RUN if [ -n "$TORCH_INDEX" ]; then export PIP_EXTRA_INDEX_URL="$TORCH_INDEX"; fi; \
     PIP_NO_CACHE_DIR=1 make setup
 
 ENV PATH=/home/flnet/flnet/.venv/bin:$PATH
