@@ -24,6 +24,7 @@ from pipeline.settings import CENTRE_NAMES, Settings, digest_of
 from pipeline.shards.dataset import DATASET_FILE, open_dataset
 from pipeline.supervise import die_with
 from pipeline.tracking import TrackSettings
+from pipeline.tracking.detection import load_models
 from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.upkeep import hold_folder, tidy
 
@@ -261,6 +262,7 @@ def plan_file(out: Path, digest: str) -> Path:
 def _announce(task: luigi.Task, _dependency: luigi.Task) -> None:
     """Luigi found something to do: show the build's progress from now on."""
     if isinstance(task, Build) and task.progress is None:
+        load_models(landmark_model_path(Path(task.landmark_model) if task.landmark_model else None))  # forks share them
         task.progress = Progress(Path(task.out), task.plan)
         task.progress.start()
         atexit.register(_farewell, task)
