@@ -29,7 +29,7 @@ SMALL_CHUNK_ROWS = 1024
 # How `frames` are compressed, all lossless; k_codes always as K_FILTERS. See benchmarks/storage.py for the measurement.
 STORAGES: dict[str, dict[str, Any]] = {
     "raw": {},
-    "lz4": dict(hdf5plugin.Bitshuffle(nelems=0, cname="lz4")),
+    "lz4": dict(hdf5plugin.LZ4()),
     "zstd": dict(hdf5plugin.Zstd(clevel=1)),
     "gzip": {"compression": "gzip", "compression_opts": 1, "shuffle": True},
 }
