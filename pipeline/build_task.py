@@ -22,6 +22,7 @@ from pipeline.prepare import VideoResult
 from pipeline.progress import Progress
 from pipeline.settings import CENTRE_NAMES, Settings, digest_of
 from pipeline.shards.dataset import DATASET_FILE, open_dataset
+from pipeline.shards.schema import STORAGES
 from pipeline.supervise import die_with
 from pipeline.tracking import TrackSettings
 from pipeline.tracking.detection import load_models
@@ -119,7 +120,7 @@ class Build(luigi.Task):  # type: ignore[misc]
     )
     smooth_centres = luigi.FloatParameter(default=0.0, description="the same for the crop's centre alone")
     storage = luigi.ChoiceParameter(
-        choices=("raw", "lz4", "zstd", "gzip"),
+        choices=tuple(STORAGES),
         default=_DEFAULT.storage,
         description="how frames are compressed, losslessly",
     )

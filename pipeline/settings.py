@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.shards.schema import STORAGES
 from pipeline.tracking import SearchSettings, TrackSettings
 
 CENTRE_NAMES = ("nose", "eyes")
-STORAGE_NAMES = ("raw", "lz4", "zstd", "gzip")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         _one_of("crop-centre", self.centre, CENTRE_NAMES)
-        _one_of("storage", self.storage, STORAGE_NAMES)
+        _one_of("storage", self.storage, tuple(STORAGES))
         _within("face-fraction", self.face_fraction, 0.1, 1.0)
         _within("max-padding", self.max_padding, 0.0, 1.0)
         _within("min-face-px", self.min_face_px, 1.0, 10000.0)
