@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import faulthandler
 import multiprocessing
 import os
 import resource
@@ -32,6 +33,16 @@ from pipeline.video import read_frames
 
 SETTINGS = Settings(storage="lz4")
 MakeVideo = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _quiet_crashes() -> Iterator[None]:
+    """The crashes here are meant: their children need not print stacks into the log of the tests."""
+    was_on = faulthandler.is_enabled()
+    faulthandler.disable()
+    yield
+    if was_on:
+        faulthandler.enable(sys.__stderr__)
 
 
 @pytest.fixture
