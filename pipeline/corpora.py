@@ -80,9 +80,7 @@ def scan_faceforensics(root: Path, seed: int = 0, compression: str = "best", spl
     if split not in ("seeded", "folders"):
         raise InputError(f"--split must be one of seeded, folders, got '{split}'")
     names = list(_videos_below(root))
-    version1 = [
-        p for p in names if len(p.parts) == 3 and p.parts[0] in ("train", "val", "test") and p.parts[1] == "original"
-    ]
+    version1 = [p for p in names if len(p.parts) == 3 and p.parts[0] in FF_FOLDERS and p.parts[1] == "original"]
     if version1:
         ids = [path.as_posix() for path in version1]
         splits = (

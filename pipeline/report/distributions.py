@@ -9,8 +9,6 @@ import numpy as np
 from pipeline.report.gather import Entry, Measures
 from pipeline.report.plots import Plot, Point
 
-EVERY_VIDEO = "one value a video"
-
 
 def plots(entries: Sequence[Entry]) -> list[Plot]:
     """All distributions."""
