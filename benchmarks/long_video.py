@@ -17,7 +17,8 @@ from pathlib import Path
 import ffmpeg
 
 from pipeline.cli import run
-from pipeline.video import VideoReader, ffmpeg_path
+from pipeline.ffmpeg_program import ffmpeg_path
+from pipeline.video import VideoReader
 
 CHILD = """
 import json, resource, sys

@@ -38,7 +38,6 @@ STEPS: list[tuple[str, Any, str]] = [
     ("crop", crops, "cut"),
     ("K", prepare, "k_codes"),
     ("copying the face's region", regions.RegionStore, "keep"),
-    ("reading the pipe", video.VideoReader, "_fill"),
     ("checksum of the source", prepare, "sha256_of"),
 ]
 
@@ -77,7 +76,7 @@ def _measure(
         preparing, result = _cpu(lambda: prepare.prepare_video(root, source, settings, work, None))
     sampled = [frame.y.copy() for frame in video.read_frames(path) if frame.index % every == 0]
     detecting, _ = _cpu(lambda: [plain.observe(luma) for luma in sampled])
-    spent["decoding (ffmpeg)"] += decoding - 0.0
+    spent["decoding"] += decoding - 0.0
     spent["frames"] += frames
     spent["all"] += preparing
     shard = prepare.places(work, source, settings).shard
@@ -134,7 +133,7 @@ def _report(rows: list[dict[str, float]], spent: dict[str, float]) -> None:
     print(f"\nPreparation costs {plain / prepared:.1f} times less than plain per-frame dlib.\n")
     print("| step | ms a frame | share |\n| --- | ---: | ---: |")
     frames, whole = spent.pop("frames"), spent.pop("all")
-    steps = {label: seconds for label, seconds in spent.items() if label != "reading the pipe"}
+    steps = dict(spent)
     steps["compression, writing, the rest"] = whole - sum(steps.values())
     for label, seconds in sorted(steps.items(), key=lambda item: -item[1]):
         print(f"| {label} | {seconds / frames * 1e3:.2f} | {seconds / whole:.0%} |")

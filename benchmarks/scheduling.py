@@ -23,10 +23,10 @@ import ffmpeg
 
 from pipeline.cli import run
 from pipeline.corpora import Source
+from pipeline.ffmpeg_program import ffmpeg_path
 from pipeline.prepare import prepare_video
 from pipeline.sample import write_sample_corpus
 from pipeline.settings import Settings
-from pipeline.video import ffmpeg_path
 
 FRAMES = 6
 REAL_FRAMES = 5.2 * 30

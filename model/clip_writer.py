@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import InputError
+from pipeline.ffmpeg_program import ffmpeg_path
 from pipeline.files import atomic_write
 from pipeline.video import CONTAINERS as VIDEO_CONTAINERS
-from pipeline.video import NO_CODE_RUNS, ffmpeg_path
+from pipeline.video import OPTIONS as VIDEO_OPTIONS
 
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
-SOUND_INPUT = {**NO_CODE_RUNS, "format_whitelist": f"{VIDEO_CONTAINERS},wav,w64,aiff,mp3,aac,flac"}
+SOUND_INPUT = {**VIDEO_OPTIONS, "format_whitelist": f"{VIDEO_CONTAINERS},wav,w64,aiff,mp3,aac,flac"}
 SOUND_SAMPLES = 256  # in one piece, when sound is cut with the frames that are skipped
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import joblib
 
 from pipeline.corpora import Source
@@ -17,7 +18,7 @@ from pipeline.plan import Chunk
 from pipeline.prepare import VideoResult, failed, is_passing, places, prepare_video, save_result
 from pipeline.settings import Settings
 from pipeline.shards import merge_shards
-from pipeline.supervise import CrashError, run_in_child
+from pipeline.supervise import CrashError, StallError, run_in_child
 from pipeline.tracking.detection import load_models
 from pipeline.tracking.landmark_model import landmark_model_path
 
@@ -126,12 +127,16 @@ def prepare_safely(
     """
     model = landmark_model_path(landmark_model)
     load_models(model)  # here, so that every child has them at once
+    cv2.setNumThreads(1)  # here: its threads do not live on in a child, which would wait for them for ever
     for _ in range(CRASHES):
         try:
             return run_in_child(prepare_video, root, source, settings, work, model)
+        except StallError as error:
+            reason, message = "timeout", str(error)
+            break
         except CrashError as error:
-            crash = error
-    result = failed(source, "crashed", f"{root / source.id}: {crash}")
+            reason, message = "crashed", str(error)
+    result = failed(source, reason, f"{root / source.id}: {message}")
     save_result(places(work, source, settings).result, result)
     return result
 

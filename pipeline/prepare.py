@@ -12,7 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -273,7 +272,6 @@ def _rows(
 
 def _pixels(path: Path, track: Track, cuts: Sequence[Cut], store: RegionStore) -> Iterator[npt.NDArray[np.uint8]]:
     """The crops, from the regions kept while tracking; from a second decoding where those do not reach."""
-    cv2.setNumThreads(1)
     boxes = {cut.frame: crops.source_box(cut.transform, FRAME_SIZE).clipped(track.width, track.height) for cut in cuts}
     missing = {place: box for place, box in boxes.items() if not store.covers(place, box)}
     again = _decode_again(path, missing)

@@ -8,7 +8,8 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pipeline.cli import one_line
@@ -28,8 +29,30 @@ _PR_SET_PDEATHSIG = 1
 _forking = threading.RLock()  # without it, a sibling forked between pipe() and close() would hold the pipe open
 
 
+_in_child = False
+
+
 class CrashError(Exception):
     """The work ended its own process or raised what it should not have; the message says how, on one line."""
+
+
+class StallError(CrashError):
+    """The work hung under a `watchdog`."""
+
+
+@contextmanager
+def watchdog(seconds: float) -> Iterator[None]:
+    """End the process if the body, a call into C code that may hang, takes longer; for work in `run_in_child`.
+
+    Anywhere else it does nothing: there is nobody to notice, and Ctrl-C is at hand.
+    """
+    if _in_child:
+        signal.setitimer(signal.ITIMER_REAL, seconds)  # the signal's default, which is to end the process, holds here
+    try:
+        yield
+    finally:
+        if _in_child:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def run_in_child(work: Callable[..., T], *arguments: Any) -> T:
@@ -40,6 +63,7 @@ def run_in_child(work: Callable[..., T], *arguments: Any) -> T:
 
     Raises:
         FlnetError, OSError, MemoryError: as `work` raised them.
+        StallError: a `watchdog` ended the process.
         CrashError: the process died of one of `CRASH_SIGNALS`, left without an answer, or raised anything else.
         BuildError: something outside killed the process; worth another try.
     """
@@ -66,6 +90,8 @@ def run_in_child(work: Callable[..., T], *arguments: Any) -> T:
         if returned:
             return value  # type: ignore[no-any-return]
         raise value
+    if -code == signal.SIGALRM:
+        raise StallError("ffmpeg gave nothing for too long and was stopped")
     if -code in CRASH_SIGNALS:
         raise CrashError(f"the process crashed ({signal.Signals(-code).name})")
     if code < 0:
@@ -86,10 +112,11 @@ def die_with(parent: int) -> None:
 
 def _live_and_die(parent: int, pipe: int, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """The child's whole life. It never returns, so that no handler or buffer of the parent runs twice."""
-    status = 1
+    global _in_child
+    status, _in_child = 1, True
     try:
         die_with(parent)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
         answer = pickle.dumps(_answer(work, arguments))
         with os.fdopen(pipe, "wb") as file:

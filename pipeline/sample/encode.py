@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import BuildError
+from pipeline.ffmpeg_program import ffmpeg_path
 from pipeline.sample.voice import write_wav
-from pipeline.video import ffmpeg_path
 
 TIME_LIMIT_SECONDS = 600.0
 NOTICE = "Synthetic drawing of a person who does not exist, made by python -m pipeline.sample"

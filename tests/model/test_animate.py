@@ -29,12 +29,13 @@ from model.tracked import resized
 from model.views import View, Watermark
 from pipeline.corpora import Source
 from pipeline.errors import InputError
+from pipeline.ffmpeg_program import ffmpeg_path
 from pipeline.prepare import places, prepare_video
 from pipeline.sample import write_sample_corpus
 from pipeline.settings import Settings
 from pipeline.shards import merge_shards, open_dataset
 from pipeline.tracking.landmark_model import landmark_model_path
-from pipeline.video import VideoReader, ffmpeg_path
+from pipeline.video import VideoReader
 
 SPEAKER = "08F"
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.video import ffmpeg_path
+from pipeline.ffmpeg_program import ffmpeg_path
 
 MakeVideo = Callable[..., Path]
 

@@ -13,15 +13,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas
 import pytest
 
 from pipeline import build, chunk, prepare, supervise, upkeep, video
 from pipeline.check import check_dataset
-from pipeline.chunk import Pool, build_chunk, chunk_done, chunk_file, load_chunk
+from pipeline.chunk import Pool, build_chunk, chunk_done, chunk_file, load_chunk, prepare_safely
 from pipeline.corpora import Source, scan_folder, scan_timit
 from pipeline.errors import BuildError, InputError, VideoError
 from pipeline.files import atomic_write
@@ -29,7 +31,7 @@ from pipeline.plan import Plan, make_plan, save_sources
 from pipeline.prepare import places, prepare_video
 from pipeline.settings import Settings
 from pipeline.supervise import CrashError, run_in_child
-from pipeline.video import read_frames
+from pipeline.video import VideoReader, read_frames
 
 SETTINGS = Settings(storage="lz4")
 MakeVideo = Callable[..., Path]
@@ -226,29 +228,50 @@ def test_joblibs_backends_give_the_same_bytes(backend: str, sample_root: Path, t
     assert finished(tmp_path, sample_root, one_chunk, Pool(2, backend)) == expected
 
 
-def test_a_hanging_or_failing_ffmpeg_takes_one_video(
-    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_threads_of_opencv_do_not_hang_a_child(
+    sample_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake = tmp_path / "ffmpeg"
-    for script, reason in (("exec sleep 60", "timeout"), ("kill -SEGV $$", "crashed"), ("exit 3", "unreadable")):
-        fake.write_text(f"#!/bin/sh\n{script}\n")
-        fake.chmod(0o755)
-        monkeypatch.setattr(video, "ffmpeg_path", lambda: str(fake))
-        with pytest.raises(VideoError) as raised:
-            list(read_frames(clip, stall_seconds=0.5))
-        assert raised.value.reason == reason
+    large = np.zeros((4000, 4000, 3), np.uint8)
+
+    def work(*_: object) -> int:
+        return len(cv2.resize(large, (3000, 3000), interpolation=cv2.INTER_AREA))
+
+    cv2.setNumThreads(4)
+    assert work() == 3000  # has started the threads
+    monkeypatch.setattr(chunk, "prepare_video", work)
+    assert prepare_safely(sample_root, scan_timit(sample_root)[0], SETTINGS, tmp_path, None) == 3000
 
 
-def test_an_ffmpeg_that_dies_half_way_is_no_short_video(
-    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def spoiled(monkeypatch: pytest.MonkeyPatch, after: int, fault: Callable[[], object]) -> None:
+    """Have the decoder do something else than its work after so many frames."""
+    pictures = VideoReader._pictures
+
+    def spoil(reader: VideoReader) -> Iterator[object]:
+        yield from islice(pictures(reader), after)
+        reader._attempt(fault)
+
+    monkeypatch.setattr(VideoReader, "_pictures", spoil)
+
+
+@pytest.mark.parametrize("after", [0, 7])
+def test_a_hanging_decoder_takes_one_video(
+    after: int, sample_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, fake = video.ffmpeg_path(), tmp_path / "ffmpeg"
-    monkeypatch.setattr(video, "ffmpeg_path", lambda: str(fake))
-    for name, error in (("SEGV", VideoError), ("KILL", BuildError)):
-        fake.write_text(f'#!/bin/sh\n"{real}" "$@"\nkill -{name} $$\n')
-        fake.chmod(0o755)
-        with pytest.raises(error, match="after 15 frames" if name == "SEGV" else "killed from outside"):
-            list(read_frames(clip))
+    monkeypatch.setattr(video, "STALL_SECONDS", 0.5)
+    spoiled(monkeypatch, after, lambda: time.sleep(60))
+    result = prepare_safely(sample_root, scan_timit(sample_root)[0], SETTINGS, tmp_path, None)
+    assert result.error.startswith("timeout: ")
+    assert "stopped" in result.error
+
+
+@pytest.mark.parametrize("after", [0, 7])
+def test_a_crashing_decoder_takes_one_video(
+    after: int, sample_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoiled(monkeypatch, after, lambda: os.kill(os.getpid(), signal.SIGSEGV))
+    result = prepare_safely(sample_root, scan_timit(sample_root)[0], SETTINGS, tmp_path, None)
+    assert result.error.startswith("crashed: ")
+    assert "SIGSEGV" in result.error
 
 
 # Disks
@@ -413,7 +436,7 @@ def test_mutated_videos_are_rows_whatever_they_hold(clip: Path, tmp_path: Path) 
             del broken[int(dice.integers(1, len(whole))) :]
         (tmp_path / "a.mp4").write_bytes(broken)
         try:
-            frames = list(read_frames(tmp_path / "a.mp4", stall_seconds=20))
+            frames = list(read_frames(tmp_path / "a.mp4"))
             assert [frame.index for frame in frames] == list(range(len(frames)))
         except VideoError as error:
             reasons.add(error.reason)

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.corpora import scan_timit
 from pipeline.errors import BuildError, InputError
+from pipeline.ffmpeg_program import ffmpeg_path
 from pipeline.files import sha256_of
 from pipeline.sample import NAMED, __main__, corpus, random_speaker, speaker_sheet, write_sample_corpus
 from pipeline.sample.corpus import plan_corpus, write_clip
@@ -21,7 +22,7 @@ from pipeline.sample.landmarks import FaceState, face_landmarks, jaw_drop, mouth
 from pipeline.sample.pose import Pose, undo_jaw
 from pipeline.sample.renderer import render, studio
 from pipeline.tracking.landmark_model import landmark_model_path
-from pipeline.video import ffmpeg_path, read_frames
+from pipeline.video import read_frames
 
 SMALL = {"speakers": 2, "clips": 2, "seconds": 1.6, "fps": 20, "size": (640, 480), "seed": 3}
 
