@@ -127,7 +127,7 @@ def prepare_safely(
     """
     model = landmark_model_path(landmark_model)
     load_models(model)  # here, so that every child has them at once
-    cv2.setNumThreads(1)  # here: its threads do not live on in a child, which would wait for them for ever
+    cv2.setNumThreads(1)  # here: in a child, this would wait for ever for threads that are not there
     for _ in range(CRASHES):
         try:
             return run_in_child(prepare_video, root, source, settings, work, model)
