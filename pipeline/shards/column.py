@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DatasetError
+from pipeline.shards.jpeg import is_jpeg, read_jpeg
 from pipeline.shards.schema import ROWS
 
 
@@ -48,6 +49,7 @@ class Column:
         wanted = f"{self._shape} {np.dtype(self._type)}"
         if found != wanted:
             raise broken(path, f"the rows of '{name}' must be {wanted}, got {found}")
+        self._jpeg = is_jpeg(self._id)
         self._plain = chunks is not None and chunks[1:] == self._shape and not filters
         self._chunk_rows: int = chunks[0] if chunks else 1
         self._row_bytes = math.prod(self._shape) * np.dtype(self._type).itemsize
@@ -77,7 +79,12 @@ class Column:
         values = self._place(len(numbers), out)
         if numbers:
             try:
-                (self._read_plain if self._plain else self._read_by_hdf5)(numbers, values)
+                if self._plain:
+                    self._read_plain(numbers, values)
+                elif self._jpeg:
+                    self._read_jpeg(numbers, values)
+                else:
+                    self._read_by_hdf5(numbers, values)
             except (OSError, RuntimeError, OverflowError) as error:
                 raise broken(self.path, error) from error
         return values
@@ -89,6 +96,10 @@ class Column:
         if out.shape != shape or out.dtype != self._type or not out.flags.c_contiguous:
             raise ValueError(f"out must be {shape} {np.dtype(self._type)} in C order, got {out.shape} {out.dtype}")
         return out
+
+    def _read_jpeg(self, numbers: Sequence[int], values: npt.NDArray[Any]) -> None:
+        for value, number in zip(values, numbers, strict=True):
+            read_jpeg(self._id, number, value)
 
     def _read_by_hdf5(self, numbers: Sequence[int], values: npt.NDArray[Any]) -> None:
         """Through the library's own functions, which take half the time of `Dataset.read_direct`."""

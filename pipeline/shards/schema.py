@@ -8,6 +8,8 @@ from typing import Any
 import hdf5plugin
 import numpy as np
 
+from pipeline.shards import jpeg
+
 SHARD_SCHEMA = "flnet-shard/1"
 DATASET_SCHEMA = "flnet-dataset/1"
 FRAME_SIZE = 224
@@ -26,13 +28,16 @@ ROWS: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
 IMAGES = ("frames", "k_codes")  # one row a chunk; the other columns are small
 SMALL_CHUNK_ROWS = 1024
 
-# How `frames` are compressed, all lossless; k_codes always as K_FILTERS. See benchmarks/storage.py for the measurement.
+# How `frames` are compressed, losslessly but for jpeg; `k_codes` always as K_FILTERS (see benchmarks/storage.py).
 STORAGES: dict[str, dict[str, Any]] = {
     "raw": {},
     "lz4": dict(hdf5plugin.LZ4()),
     "zstd": dict(hdf5plugin.Zstd(clevel=1)),
+    "htj2k": dict(hdf5plugin.Htj2k()),
     "gzip": {"compression": "gzip", "compression_opts": 1, "shuffle": True},
+    "jpeg": jpeg.filter_arguments(FRAME_SIZE, FRAME_SIZE),
 }
+LOSSY = ("jpeg",)
 K_FILTERS: dict[str, Any] = dict(hdf5plugin.Zstd(clevel=1))
 
 

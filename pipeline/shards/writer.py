@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.files import atomic_write
+from pipeline.shards import jpeg
 from pipeline.shards.reader import read_entries
 from pipeline.shards.schema import (
     IMAGES,
@@ -70,7 +71,10 @@ def write_shard(
             if count > video.row_count:
                 raise ValueError(f"{video.id}: more rows than the {video.row_count} announced")
             for name, stored in images.items():
-                stored[count - 1] = getattr(row, name)
+                if jpeg.is_jpeg(stored.id):
+                    jpeg.write_jpeg(stored.id, count - 1, getattr(row, name))
+                else:
+                    stored[count - 1] = getattr(row, name)
             for name, values in small.items():
                 values.append(getattr(row, name))
         if count < video.row_count:

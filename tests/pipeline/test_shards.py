@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
 import os
@@ -13,10 +14,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.errors import DatasetError
 from pipeline.files import atomic_write, sha256_of
 from pipeline.shards import (
+    LOSSY,
     STORAGES,
     FrameRow,
     ShardReader,
@@ -50,7 +53,10 @@ def write(path: Path, count: int = 7, seed: int = 0, storage: str = "raw", name:
     return path
 
 
-@pytest.mark.parametrize("storage", STORAGES)
+LOSSLESS = [name for name in STORAGES if name not in LOSSY]
+
+
+@pytest.mark.parametrize("storage", LOSSLESS)
 def test_round_trip(storage: str, tmp_path: Path) -> None:
     path = write(tmp_path / "x.h5", storage=storage)
     with ShardReader(path) as reader:
@@ -63,6 +69,38 @@ def test_round_trip(storage: str, tmp_path: Path) -> None:
                     np.asarray(value, np.float32) if name == "mouth_openness" else value,
                 )
         assert np.array_equal(reader.k_levels, k_table().levels)
+
+
+def test_jpeg_loses_little_and_saves_much(tmp_path: Path) -> None:
+    x, y = np.meshgrid(np.arange(224), np.arange(224))
+    picture = np.stack([128 + 100 * np.sin(x / 20), 128 + 100 * np.cos(y / 15), (x + y) / 2], -1).astype(np.uint8)
+    sizes = {}
+    for storage in ("zstd", "jpeg"):
+        path = tmp_path / f"{storage}.h5"
+        entry = VideoEntry("a.mp4", "s", "ab" * 32, 25.0, 0, 7, (4, 2, 0, 1, 3))
+        write_shard(path, entry, [row._replace(frames=picture) for row in rows(7)], k_table().levels, storage)
+        sizes[storage] = path.stat().st_size
+    with ShardReader(tmp_path / "jpeg.h5") as reader:
+        frames = reader.frames([3, 0])
+        assert np.array_equal(reader.k_codes([3])[0], [row.k_codes for row in rows(7)][3])
+    for frame in frames:
+        error = np.abs(frame.astype(float) - picture)
+        assert error.mean() < 1
+        assert error.max() < 8
+    assert sizes["jpeg"] < sizes["zstd"] / 2
+    with h5py.File(tmp_path / "jpeg.h5", "r") as file:
+        assert file["frames"].shape == (7, 224, 224, 3)
+        _, stream = file["frames"].id.read_direct_chunk((0, 0, 0, 0))
+    by_pillow = np.asarray(Image.open(io.BytesIO(stream)).convert("RGB"))
+    assert np.abs(by_pillow.astype(int) - frames[1]).max() <= 2
+
+
+def test_a_chunk_that_is_no_jpeg_is_an_error_with_its_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.h5", storage="jpeg")
+    with h5py.File(path, "r+") as file:
+        file["frames"].id.write_direct_chunk((2, 0, 0, 0), b"not a picture")
+    with ShardReader(path) as reader, pytest.raises(DatasetError, match=r"x\.h5: the shard is damaged \(row 2"):
+        reader.frames([1, 2])
 
 
 def test_the_layout_is_readable_with_h5py_alone(tmp_path: Path) -> None:
