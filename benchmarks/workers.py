@@ -1,16 +1,15 @@
-"""How a build scales: one worker and two, free to use any core and each held to one core of its own.
+"""How a build scales: two workers against one, on two cores.
 
-    python benchmarks/workers.py CORPUS [--runs 3]
+    python benchmarks/workers.py CORPUS [--runs 3] [--repeat 4]
 
-Wall time of the user's command, one and two workers in turn, medians over the runs. Left free, one worker already uses
-more than a core, since ffmpeg decodes while the face is tracked; held to one core (`taskset`), it is the unit that a
-cluster hands out.
+Wall time of the user's command, one and two workers in turn, medians over the runs; every video stands in the folder
+`--repeat` times (copied), so that starting up, which is not shared, does not decide.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,40 +18,44 @@ from pathlib import Path
 from statistics import median
 
 from pipeline.cli import run
+from pipeline.corpora import scan_folder
 
 
 def main(args: argparse.Namespace) -> int:
     """Measure and print."""
-    first, second = sorted(os.sched_getaffinity(0))[:2]
-    ways = {
-        "one worker": (1, f"{first},{second}"),
-        "one worker on one core": (1, f"{first}"),
-        "two workers on two cores": (2, f"{first},{second}"),
-    }
-    walls: dict[str, list[float]] = {name: [] for name in ways}
-    _build(args.corpus, 2, f"{first},{second}")  # the files are in the page cache from now on
-    for _ in range(args.runs):
-        for name, (workers, cores) in ways.items():
-            walls[name].append(_build(args.corpus, workers, cores))
-    fastest = median(walls["two workers on two cores"])
-    print("| | wall s (median) | over two workers |\n| --- | ---: | ---: |")
-    for name, times in walls.items():
-        print(f"| {name} | {median(times):.1f} | {median(times) / fastest:.2f} |")
+    sources = scan_folder(Path(args.corpus))
+    with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
+        corpus = Path(scratch) / "corpus"
+        for number in range(args.repeat):
+            for source in sources:
+                link = corpus / f"{number}-{source.speaker}" / Path(source.id).name
+                link.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(Path(args.corpus) / source.id, link)
+        _build(corpus, Path(scratch) / "first", 2)  # the files are in the page cache from now on
+        walls: dict[int, list[float]] = {1: [], 2: []}
+        for run_number in range(args.runs):
+            for workers, times in walls.items():
+                times.append(_build(corpus, Path(scratch) / f"out-{run_number}-{workers}", workers))
+    fastest = median(walls[2])
+    print(f"| {args.repeat * len(sources)} videos | wall s (median) | over two workers |\n| --- | ---: | ---: |")
+    for workers, times in walls.items():
+        print(f"| {workers} worker{'s' * (workers > 1)} | {median(times):.1f} | {median(times) / fastest:.2f} |")
     return 0
 
 
-def _build(corpus: str, workers: int, cores: str) -> float:
-    luigi = str(Path(sys.executable).with_name("luigi"))
-    with tempfile.TemporaryDirectory() as out:
-        command = ["taskset", "-c", cores, luigi, "--module", "pipeline", "BuildFolder", "--corpus-root", corpus]
-        command += ["--out", f"{out}/out", "--workers", str(workers), "--max-failures", "0.9"]
-        start = time.monotonic()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        return time.monotonic() - start
+def _build(corpus: Path, out: Path, workers: int) -> float:
+    luigi = Path(sys.executable).with_name("luigi")
+    command = [str(luigi), "--module", "pipeline", "BuildFolder", "--corpus-root", str(corpus), "--out", str(out)]
+    command += ["--workers", str(workers), "--max-failures", "0.9"]
+    start = time.monotonic()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.monotonic() - start
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", help="folder of videos")
     parser.add_argument("--runs", type=int, default=3, help="runs of each way (default 3)")
+    parser.add_argument("--repeat", type=int, default=4, help="copies of each video (default 4)")
+    parser.add_argument("--scratch", type=Path, help="folder for the copies and builds (default: the system's)")
     sys.exit(run(parser, main))
