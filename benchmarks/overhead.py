@@ -1,4 +1,4 @@
-"""What it costs a build to be trusted: checksums, flushes, renames and a process for each video, as shares of its time.
+"""What it costs a build to be trusted: checksums, flushes, renames and a process of its own for the work, as shares of its time.
 
     python benchmarks/overhead.py [--corpus-root DIR]
 
@@ -62,8 +62,8 @@ def main(args: argparse.Namespace) -> int:
             contents = build.finish(Path(name) / "out", corpus, plan, 0.05)
         whole = time.perf_counter() - start
         megabytes = sum(shard["bytes"] for shard in contents["shards"]) / 1e6
-    watch.seconds["fork"] = fork_seconds() * len(plan.videos)
-    watch.calls["fork"] = len(plan.videos)
+    watch.seconds["fork"] = fork_seconds() * len(plan.chunks)
+    watch.calls["fork"] = len(plan.chunks)
     frames = contents["counts"]["frames_kept"]
     print(f"{len(plan.videos)} videos, {frames} frames, {megabytes:.0f} MB of shards, {whole:.1f} s with one worker")
     for what in ("sha256", "fsync", "rename", "fork"):
@@ -83,7 +83,7 @@ def watched(watch: Stopwatch) -> Iterator[None]:
         mock.patch.object(build, "sha256_of", checksum),
         mock.patch.object(os, "fsync", watch.around("fsync", os.fsync)),
         mock.patch.object(Path, "replace", _method(watch.around("rename", Path.replace))),
-        mock.patch.object(chunk, "run_in_child", lambda work, *arguments: work(*arguments)),
+        mock.patch.object(supervise.Children, "__call__", lambda children, *arguments: children._work(*arguments)),
     ):
         yield
 

@@ -18,7 +18,7 @@ from pipeline.plan import Chunk
 from pipeline.prepare import VideoResult, failed, is_passing, places, prepare_video, save_result
 from pipeline.settings import Settings
 from pipeline.shards import merge_shards
-from pipeline.supervise import CrashError, StallError, run_in_child
+from pipeline.supervise import Children, CrashError, StallError
 from pipeline.tracking.detection import load_models
 from pipeline.tracking.landmark_model import landmark_model_path
 
@@ -96,9 +96,9 @@ def build_chunk(
         FlnetError, OSError, MemoryError: what is no fault of a video, such as a full disk; run again to go on.
     """
     out, root = out.resolve(), root.resolve()  # the pool's processes may stand elsewhere
-    with (pool or Pool()).open() as parallel:
+    with (pool or Pool()).open() as parallel, Children(prepare_video) as children:
         work = (
-            joblib.delayed(prepare_safely)(root, source, settings, out / "work", landmark_model)
+            joblib.delayed(prepare_safely)(root, source, settings, out / "work", landmark_model, children)
             for source in chunk.videos
         )
         results: list[VideoResult] = []
@@ -118,9 +118,17 @@ def build_chunk(
 
 
 def prepare_safely(
-    root: Path, source: Source, settings: Settings, work: Path, landmark_model: Path | None
+    root: Path,
+    source: Source,
+    settings: Settings,
+    work: Path,
+    landmark_model: Path | None,
+    children: Children[VideoResult] | None = None,
 ) -> VideoResult:
-    """`prepare_video` in a process of its own: what crashes it becomes the result `crashed`.
+    """`prepare_video` in another process: what crashes or hangs there becomes the result `crashed` or `timeout`.
+
+    Args:
+        children: of `prepare_video`, where there is more than one video to prepare.
 
     Raises:
         FlnetError, OSError, MemoryError: as `prepare_video`; also when the process was killed from outside.
@@ -128,9 +136,10 @@ def prepare_safely(
     model = landmark_model_path(landmark_model)
     load_models(model)  # here, so that every child has them at once
     cv2.setNumThreads(1)  # here: in a child, this would wait for ever for threads that are not there
+    in_child = children or Children(prepare_video, lasting=False)
     for _ in range(CRASHES):
         try:
-            return run_in_child(prepare_video, root, source, settings, work, model)
+            return in_child(root, source, settings, work, model)
         except StallError as error:
             reason, message = "timeout", str(error)
             break

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from multiprocessing.connection import Connection
+from typing import Any, Generic, TypeVar
 
 from pipeline.cli import one_line
 from pipeline.errors import BuildError, FlnetError
@@ -55,51 +57,129 @@ def watchdog(seconds: float) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def run_in_child(work: Callable[..., T], *arguments: Any) -> T:
-    """`work(*arguments)` in a forked process, which dies when this one does.
+class Child(Generic[T]):
+    """A forked process that calls `work` whenever it is told to, and dies when this one does.
 
-    Returns:
-        What `work` returned, by way of pickle.
+    A fork and the memory that a new process touches first cost as much as preparing a few frames, so that one child
+    serves many calls. What it raises by itself, and it lives on: FlnetError, OSError, MemoryError, and `CrashError` for
+    any other exception.
 
-    Raises:
-        FlnetError, OSError, MemoryError: as `work` raised them.
-        StallError: a `watchdog` ended the process.
-        CrashError: the process died of one of `CRASH_SIGNALS`, left without an answer, or raised anything else.
-        BuildError: something outside killed the process; worth another try.
+    Args:
+        work: is in the child by way of the fork, and need not be picklable; arguments and answers must be.
     """
-    with _forking:
-        reading, writing = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        parent = os.getpid()
-        child = os.fork()
-        if child == 0:
-            os.close(reading)
-            _live_and_die(parent, writing, work, arguments)
-        os.close(writing)
-    try:
-        with os.fdopen(reading, "rb") as pipe:
-            answer = pipe.read()
-    except BaseException:  # Ctrl-C, a timeout of Luigi's: do not leave the child behind
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        raise
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if code == 0:
-        returned, value = pickle.loads(answer)  # our own child's words
+
+    def __init__(self, work: Callable[..., T]) -> None:
+        with _forking:
+            self._pipe, theirs = multiprocessing.Pipe()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            parent = os.getpid()
+            self._pid: int | None = os.fork()
+            if self._pid == 0:
+                self._pipe.close()
+                _live_and_die(parent, theirs, work)
+            theirs.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not been seen to end."""
+        return self._pid is not None
+
+    def __call__(self, *arguments: Any) -> T:
+        """`work(*arguments)` over there.
+
+        Raises:
+            FlnetError, OSError, MemoryError: as `work` raised them.
+            StallError: a `watchdog` ended the process.
+            CrashError: the process died of one of `CRASH_SIGNALS`, left without an answer, or `work` raised anything
+                else.
+            BuildError: something outside killed the process; worth another try.
+        """
+        try:
+            self._pipe.send(arguments)
+            returned, value = self._pipe.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise _death(self._end()) from None
+        except BaseException:  # Ctrl-C, a timeout of Luigi's: do not leave the child behind
+            self.kill()
+            raise
         if returned:
             return value  # type: ignore[no-any-return]
         raise value
+
+    def close(self) -> None:
+        """Let it go, and wait until it is gone."""
+        if self._pid is not None:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it is gone already
+                self._pipe.send(None)
+            self._end()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._pid is not None:
+            os.kill(self._pid, signal.SIGKILL)
+            self._end()
+
+    def _end(self) -> int:
+        assert self._pid is not None
+        _, status = os.waitpid(self._pid, 0)
+        self._pid = None
+        self._pipe.close()
+        return os.waitstatus_to_exitcode(status)
+
+
+class Children(Generic[T]):
+    """Calls `work` in a `Child` of each thread that asks, forked when there is none; a context manager that ends them.
+
+    Sent to another process, it forks a child for each call there.
+    """
+
+    def __init__(self, work: Callable[..., T], lasting: bool = True) -> None:
+        self._work, self._lasting = work, lasting
+        self._by_thread: dict[int, Child[T]] = {}
+
+    def __enter__(self) -> Children[T]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._by_thread:
+            self._by_thread.popitem()[1].close()
+
+    def __reduce__(self) -> tuple[type[Children[T]], tuple[Callable[..., T], bool]]:
+        return Children, (self._work, False)
+
+    def __call__(self, *arguments: Any) -> T:
+        """`work(*arguments)`; raises as `Child`."""
+        if not self._lasting:
+            return run_in_child(self._work, *arguments)
+        thread = threading.get_ident()
+        child = self._by_thread.get(thread)
+        if child is None or not child.alive:
+            child = self._by_thread[thread] = Child(self._work)
+        return child(*arguments)
+
+
+def run_in_child(work: Callable[..., T], *arguments: Any) -> T:
+    """`work(*arguments)` in a `Child` of its own; raises as that does."""
+    child = Child(work)
+    try:
+        return child(*arguments)
+    finally:
+        child.close()
+
+
+def _death(code: int) -> Exception:
+    """What the end of a child means that gave no answer."""
     if -code == signal.SIGALRM:
-        raise StallError("ffmpeg gave nothing for too long and was stopped")
+        return StallError("ffmpeg gave nothing for too long and was stopped")
     if -code in CRASH_SIGNALS:
-        raise CrashError(f"the process crashed ({signal.Signals(-code).name})")
+        return CrashError(f"the process crashed ({signal.Signals(-code).name})")
     if code < 0:
-        raise BuildError(
+        return BuildError(
             f"a process was killed from outside (signal {-code}); if memory ran out, use fewer --workers; "
             "run again to go on"
         )
-    raise CrashError(f"the process ended with status {code}")
+    return CrashError(f"the process ended with status {code}")
 
 
 def die_with(parent: int) -> None:
@@ -110,7 +190,7 @@ def die_with(parent: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _live_and_die(parent: int, pipe: int, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _live_and_die(parent: int, pipe: Connection, work: Callable[..., Any]) -> None:
     """The child's whole life. It never returns, so that no handler or buffer of the parent runs twice."""
     global _in_child
     status, _in_child = 1, True
@@ -118,9 +198,8 @@ def _live_and_die(parent: int, pipe: int, work: Callable[..., Any], arguments: t
         die_with(parent)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
-        answer = pickle.dumps(_answer(work, arguments))
-        with os.fdopen(pipe, "wb") as file:
-            file.write(answer)
+        while (arguments := pipe.recv()) is not None:
+            pipe.send(_answer(work, arguments))
         status = 0
     finally:
         os._exit(status)
