@@ -1,4 +1,4 @@
-"""What it costs a build to be trusted: checksums, flushes, renames and a process of its own for the work, as shares of its time.
+"""What it costs a build to be trusted: checksums, flushes, renames and a process of its own, as shares of its time.
 
     python benchmarks/overhead.py [--corpus-root DIR]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -198,6 +199,7 @@ def _live_and_die(parent: int, pipe: Connection, work: Callable[..., Any]) -> No
         die_with(parent)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
+        gc.freeze()  # what is inherited need not be looked at by every collection, nor its pages be copied for that
         while (arguments := pipe.recv()) is not None:
             pipe.send(_answer(work, arguments))
         status = 0

@@ -6,6 +6,7 @@ them: sending whole pictures through a pipe from an ffmpeg process costs about a
 
 from __future__ import annotations
 
+import gc
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -88,6 +89,7 @@ class VideoReader:
         self.width = self.height = 0  # as displayed (after the rotation flag), known from the first frame on
         self.errors: list[str] = []  # what ffmpeg complained of, complete once the iteration has ended
         self._container: Any = None
+        self._stream: Any = None
 
     def __enter__(self) -> VideoReader:
         self._container = self._attempt(lambda: av.open(f"file:{self.path}", options=OPTIONS, timeout=STALL_SECONDS))
@@ -107,7 +109,8 @@ class VideoReader:
     def __exit__(self, *_: object) -> None:
         if self._container is not None:
             self._container.close()
-            self._container = None
+            self._container = self._stream = None
+            gc.collect()  # PyAV's objects refer to each other: the decoder would keep its pictures till any later time
 
     def __iter__(self) -> Iterator[Frame]:
         if self._container is None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from pipeline.errors import VideoError
@@ -173,6 +174,20 @@ def test_leaving_early_closes_the_file(make_video: MakeVideo) -> None:
 
 def open_files() -> set[str]:
     return {os.path.realpath(number) for number in Path("/proc/self/fd").iterdir()}
+
+
+def test_videos_read_one_after_the_other_do_not_add_up_in_memory(make_video: MakeVideo) -> None:
+    path = make_video("large.mp4", "-c:v", "libx264", source="color=size=1920x1080:rate=25:duration=1")
+    for _ in range(2):
+        assert sum(1 for _ in read_frames(path)) == 25
+    before = resident_bytes()
+    for _ in range(5):
+        assert sum(1 for _ in read_frames(path)) == 25
+    assert resident_bytes() - before < 60e6  # twenty pictures; the videos have 400 MB
+
+
+def resident_bytes() -> int:
+    return psutil.Process().memory_info().rss
 
 
 def test_planes_cannot_be_written(make_video: MakeVideo) -> None:
