@@ -138,8 +138,11 @@ class VideoReader:
     def _planar(self, pictures: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         """Pictures as displayed, in 4:2:0; most are already."""
         graph, made_for = None, None
+        rotation: int | None = None
+        turn: tuple[str, ...] = ()
         for picture in pictures:
-            turn = _turning_filters(picture.side_data.get("DISPLAYMATRIX"))
+            if picture.rotation != rotation:  # else not looked at: a picture asked for side data is freed late
+                rotation, turn = picture.rotation, _turning_filters(picture.side_data.get("DISPLAYMATRIX"))
             if not turn and picture.format.name in PLANAR:
                 yield picture
                 continue

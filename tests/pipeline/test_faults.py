@@ -6,6 +6,7 @@ import errno
 import faulthandler
 import multiprocessing
 import os
+import pickle
 import resource
 import shutil
 import signal
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -30,7 +32,7 @@ from pipeline.files import atomic_write
 from pipeline.plan import Plan, make_plan, save_sources
 from pipeline.prepare import places, prepare_video
 from pipeline.settings import Settings
-from pipeline.supervise import CrashError, run_in_child
+from pipeline.supervise import Children, CrashError, run_in_child
 from pipeline.video import VideoReader, read_frames
 
 SETTINGS = Settings(storage="lz4")
@@ -112,6 +114,32 @@ def test_answers_come_back_and_surprises_are_crashes() -> None:
         run_in_child(divmod, 1, 0)
     with pytest.raises(CrashError, match="status 3"):
         run_in_child(os._exit, 3)
+
+
+def test_a_child_serves_many_calls_and_is_replaced_when_it_dies() -> None:
+    def pid(number: int) -> int:
+        if number:
+            os.kill(os.getpid(), number)
+        return os.getpid()
+
+    with Children(pid) as children:
+        first = children(0)
+        assert first == children(0) != os.getpid()
+        with pytest.raises(CrashError):
+            children(signal.SIGSEGV)
+        second = children(0)
+        assert second != first
+        with ThreadPoolExecutor(1) as pool:  # a thread has a child of its own
+            assert pool.submit(children, 0).result() not in (first, second)
+    assert not _is_alive(first)
+    assert not _is_alive(second)
+
+
+def test_children_sent_elsewhere_fork_for_each_call() -> None:
+    elsewhere = pickle.loads(pickle.dumps(Children(os.getpid)))
+    one, other = elsewhere(), elsewhere()
+    assert one != other
+    assert not _is_alive(one)
 
 
 def test_a_child_does_not_outlive_its_parent(tmp_path: Path) -> None:

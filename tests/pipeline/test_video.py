@@ -186,6 +186,12 @@ def test_videos_read_one_after_the_other_do_not_add_up_in_memory(make_video: Mak
     assert resident_bytes() - before < 60e6  # twenty pictures; the videos have 400 MB
 
 
+def test_a_long_video_needs_no_more_memory_than_a_short_one(make_video: MakeVideo) -> None:
+    path = make_video("longer.mp4", "-c:v", "libx264", source="color=size=1920x1080:rate=25:duration=8")
+    before = resident_bytes()
+    assert max(resident_bytes() - before for _ in read_frames(path)) < 150e6  # the video has 620 MB
+
+
 def resident_bytes() -> int:
     return psutil.Process().memory_info().rss
 
