@@ -27,6 +27,7 @@ from pipeline import crops, prepare, regions, tracking, video
 from pipeline.cli import run
 from pipeline.corpora import Source, scan_folder
 from pipeline.settings import Settings
+from pipeline.supervise import keep_freed_memory
 from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.tracking.plain import PlainDetector
 
@@ -45,6 +46,7 @@ STEPS: list[tuple[str, Any, str]] = [
 def main(args: argparse.Namespace) -> int:
     """Measure and print."""
     cv2.setNumThreads(1)
+    keep_freed_memory()  # as the processes of a build do
     root, settings = Path(args.corpus), Settings()
     sources = scan_folder(root)
     sources = sources[:: max(1, len(sources) // args.clips)][: args.clips]
