@@ -14,7 +14,6 @@ import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +131,12 @@ def _claims(found: Results) -> list[str]:
     for chain in CLAIMS:
         if all(name in found for name in chain):
             seeds = sorted(set.intersection(*(set(found[name]) for name in chain)))
-            held = sum(all(_l1(found[a][s]) < _l1(found[b][s]) for a, b in pairwise(chain)) for s in seeds)
             order = " < ".join(TITLES[name].split(":")[0] for name in chain)
-            lines.append(f"- {order}: in {held} of {len(seeds)} seeds")
+            held = []
+            for figure in ("l1", "mouth_l1"):
+                by_name = {name: [_l1(found[name][seed], figure=figure) for seed in seeds] for name in chain}
+                held.append(sum(list(row) == sorted(row) for row in zip(*by_name.values(), strict=True)))
+            lines.append(f"- {order}: in {held[0]} of {len(seeds)} seeds, at the mouth in {held[1]}")
     results = [result for by_seed in found.values() for result in by_seed.values()]
     for answer, title in COPIED.items():
         better = sum(_l1(result) < _l1(result, answer) for result in results)
