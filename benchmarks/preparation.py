@@ -153,13 +153,7 @@ def _report(rows: list[dict[str, float]], spent: dict[str, float]) -> None:
         "all of preparation": prepared,
         "plain per-frame dlib": plain,
     }
-    pipe_label = "decoding by the ffmpeg program, through a pipe"
-    for label, value in (
-        ("decoding alone", decode),
-        (pipe_label, pipe),
-        ("all of preparation", prepared),
-        ("plain per-frame dlib", plain),
-    ):
+    for label, value in ways.items():
         print(f"| {label} | {value:.2f} | {value / decode:.2f} |")
     print(f"\nPreparation costs {plain / prepared:.1f} times less than plain per-frame dlib.\n")
     print("| step | ms a frame | share |\n| --- | ---: | ---: |")
