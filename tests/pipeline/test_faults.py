@@ -418,7 +418,7 @@ def test_pipes_and_devices_are_not_read(tmp_path: Path) -> None:
 
 
 def test_more_frames_than_any_video_has(make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = make_video("long.mp4", "-c:v", "libx264")
+    path = make_video("ten_frames.mp4", "-c:v", "libx264")
     assert len(list(read_frames(path))) == 10
     monkeypatch.setattr(video, "MAX_FRAMES", 9)
     with pytest.raises(VideoError, match="more than 9 frames") as raised:
