@@ -26,8 +26,8 @@ from pathlib import Path
 from pipeline.corpora import Source
 from pipeline.prepare import prepare_video
 from pipeline.settings import Settings
-from pipeline.supervise import keep_freed_memory
-keep_freed_memory()
+from pipeline.supervise import settle_in
+settle_in()
 path = Path(sys.argv[1])
 result = prepare_video(path.parent, Source(path.name, "s", "train"), Settings(), Path(sys.argv[2]), None)
 print(json.dumps([result.status, result.frames_kept, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))

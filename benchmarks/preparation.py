@@ -30,7 +30,7 @@ from pipeline.cli import run
 from pipeline.corpora import Source, scan_folder
 from pipeline.ffmpeg_program import ffmpeg_path
 from pipeline.settings import Settings
-from pipeline.supervise import keep_freed_memory
+from pipeline.supervise import settle_in
 from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.tracking.plain import PlainDetector
 
@@ -49,7 +49,6 @@ STEPS: list[tuple[str, Any, str]] = [
 def main(args: argparse.Namespace) -> int:
     """Measure and print."""
     cv2.setNumThreads(1)
-    keep_freed_memory()  # as the processes of a build do
     root, settings = Path(args.corpus), Settings()
     sources = scan_folder(root)
     sources = sources[:: max(1, len(sources) // args.clips)][: args.clips]
@@ -58,6 +57,7 @@ def main(args: argparse.Namespace) -> int:
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         prepare.prepare_video(root, sources[0], settings, Path(scratch) / "warm", None)  # loads the models
+        settle_in()  # as the processes of a build do
         for source in sources:
             rows.append(_measure(root, source, settings, Path(scratch), plain, args.plain_every, spent))
             print(f"{source.id}: {rows[-1]['frames']:.0f} frames", file=sys.stderr)

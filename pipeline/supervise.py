@@ -192,16 +192,19 @@ def die_with(parent: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def keep_freed_memory() -> None:
-    """Have the C library keep freed memory for what comes next (glibc; elsewhere nothing happens).
+def settle_in() -> None:
+    """Prepare a process that will not live long for work on many pictures.
 
-    By default every picture-sized piece goes back to the system, and comes again as pages that must each be faulted in
-    and cleared: a tenth of preparing a video. For processes that do not live long.
+    The C library (glibc; elsewhere nothing happens) keeps freed memory for what comes next: by default every
+    picture-sized piece goes back to the system, and comes again as pages that must each be faulted in and cleared, a
+    tenth of preparing a video. And what is there already need not be looked at by every collection of garbage, nor its
+    pages, shared with the parent, be copied for that.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 32 << 20)
         mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+    gc.freeze()
 
 
 def _live_and_die(parent: int, pipe: Connection, work: Callable[..., Any]) -> None:
@@ -212,8 +215,7 @@ def _live_and_die(parent: int, pipe: Connection, work: Callable[..., Any]) -> No
         die_with(parent)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
-        keep_freed_memory()
-        gc.freeze()  # what is inherited need not be looked at by every collection, nor its pages be copied for that
+        settle_in()
         while (arguments := pipe.recv()) is not None:
             pipe.send(_answer(work, arguments))
         status = 0
