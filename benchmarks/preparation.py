@@ -82,7 +82,7 @@ def _measure(
         preparing, result = _cpu(lambda: prepare.prepare_video(root, source, settings, work, None))
     sampled = [frame.y.copy() for frame in video.read_frames(path) if frame.index % every == 0]
     detecting, _ = _cpu(lambda: [plain.observe(luma) for luma in sampled])
-    spent["decoding"] += decoding - 0.0
+    spent["decoding"] += decoding
     spent["frames"] += frames
     spent["all"] += preparing
     shard = prepare.places(work, source, settings).shard

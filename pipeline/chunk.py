@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,7 @@ from pipeline.plan import Chunk
 from pipeline.prepare import VideoResult, failed, is_passing, places, prepare_video, save_result
 from pipeline.settings import Settings
 from pipeline.shards import merge_shards
-from pipeline.supervise import Children, CrashError, StallError
+from pipeline.supervise import Children, CrashError, StallError, run_in_child
 from pipeline.tracking.detection import load_models
 from pipeline.tracking.landmark_model import landmark_model_path
 
@@ -123,12 +124,12 @@ def prepare_safely(
     settings: Settings,
     work: Path,
     landmark_model: Path | None,
-    children: Children[VideoResult] | None = None,
+    in_child: Callable[..., VideoResult] | None = None,
 ) -> VideoResult:
     """`prepare_video` in another process: what crashes or hangs there becomes the result `crashed` or `timeout`.
 
     Args:
-        children: of `prepare_video`, where there is more than one video to prepare.
+        in_child: `prepare_video` in another process; by default in one for this video alone.
 
     Raises:
         FlnetError, OSError, MemoryError: as `prepare_video`; also when the process was killed from outside.
@@ -136,12 +137,12 @@ def prepare_safely(
     model = landmark_model_path(landmark_model)
     load_models(model)  # here, so that every child has them at once
     cv2.setNumThreads(1)  # here: in a child, this would wait for ever for threads that are not there
-    in_child = children or Children(prepare_video, lasting=False)
+    in_child = in_child or partial(run_in_child, prepare_video)
     for _ in range(CRASHES):
         try:
             return in_child(root, source, settings, work, model)
-        except StallError as error:
-            reason, message = "timeout", str(error)
+        except StallError:
+            reason, message = "timeout", "ffmpeg gave nothing for too long and was stopped"
             break
         except CrashError as error:
             reason, message = "crashed", str(error)

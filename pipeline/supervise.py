@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
@@ -31,9 +32,7 @@ _PR_SET_PDEATHSIG = 1
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 _forking = threading.RLock()  # without it, a sibling forked between pipe() and close() would hold the pipe open
-
-
-_in_child = False
+_in_child = False  # here and now: a child sets its own
 
 
 class CrashError(Exception):
@@ -133,11 +132,11 @@ class Child(Generic[T]):
 class Children(Generic[T]):
     """Calls `work` in a `Child` of each thread that asks, forked when there is none; a context manager that ends them.
 
-    Sent to another process, it forks a child for each call there.
+    Sent to another process, it becomes `run_in_child` of `work`: nobody there would end lasting ones.
     """
 
-    def __init__(self, work: Callable[..., T], lasting: bool = True) -> None:
-        self._work, self._lasting = work, lasting
+    def __init__(self, work: Callable[..., T]) -> None:
+        self._work = work
         self._by_thread: dict[int, Child[T]] = {}
 
     def __enter__(self) -> Children[T]:
@@ -147,13 +146,11 @@ class Children(Generic[T]):
         while self._by_thread:
             self._by_thread.popitem()[1].close()
 
-    def __reduce__(self) -> tuple[type[Children[T]], tuple[Callable[..., T], bool]]:
-        return Children, (self._work, False)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial, (run_in_child, self._work)
 
     def __call__(self, *arguments: Any) -> T:
         """`work(*arguments)`; raises as `Child`."""
-        if not self._lasting:
-            return run_in_child(self._work, *arguments)
         thread = threading.get_ident()
         child = self._by_thread.get(thread)
         if child is None or not child.alive:
@@ -173,7 +170,7 @@ def run_in_child(work: Callable[..., T], *arguments: Any) -> T:
 def _death(code: int) -> Exception:
     """What the end of a child means that gave no answer."""
     if -code == signal.SIGALRM:
-        return StallError("ffmpeg gave nothing for too long and was stopped")
+        return StallError("the process hung and was stopped")
     if -code in CRASH_SIGNALS:
         return CrashError(f"the process crashed ({signal.Signals(-code).name})")
     if code < 0:

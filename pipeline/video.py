@@ -131,9 +131,12 @@ class VideoReader:
     def _pictures(self) -> Iterator[av.VideoFrame]:
         """What the decoder gives. As in ffmpeg itself, a packet that it refuses is a complaint, no end."""
         packets = self._container.demux(self._stream)  # the last one is empty, and draws what the decoder held back
-        while (packet := self._attempt(lambda: next(packets, None))) is not None:
+        drained = False
+        while not drained and (packet := self._attempt(lambda: next(packets, None))) is not None:
             yield from self._attempt(packet.decode) or ()
-        yield from self._attempt(self._stream.codec_context.decode) or ()  # where the file broke off
+            drained = packet.dts is None and not packet.size
+        if not drained:  # the file broke off
+            yield from self._attempt(self._stream.codec_context.decode) or ()
 
     def _planar(self, pictures: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         """Pictures as displayed, in 4:2:0; most are already."""
@@ -159,8 +162,6 @@ class VideoReader:
         with Capture() as lines, watchdog(STALL_SECONDS):
             try:
                 result = work()
-            except EOFError:
-                pass  # everything was given already
             except (av.error.FFmpegError, OSError, ValueError) as error:
                 failure = getattr(error, "strerror", None) or str(error)
         said = [text.strip() for _, _, text in lines]
@@ -211,13 +212,8 @@ def _turning_filters(matrix: Any) -> tuple[str, ...]:
         return ()
     a, b, _, c, d, *_ = struct.unpack("9i", bytes(matrix))
     if abs(b) + abs(c) > abs(a) + abs(d):  # on its side
-        turns = {
-            (True, False): "clock",
-            (False, True): "cclock",
-            (True, True): "cclock_flip",
-            (False, False): "clock_flip",
-        }
-        return (f"transpose={turns[b > 0, c > 0]}",)
+        mirrored = (b > 0) == (c > 0)
+        return (f"transpose={'c' if c > 0 else ''}clock{'_flip' if mirrored else ''}",)
     # `copy` gives a mirrored picture rows that lie from top to bottom again.
     mirrors = tuple(name for name, value in (("hflip", a), ("vflip", d)) if value < 0)
     return (*mirrors, "copy") if mirrors else ()

@@ -37,7 +37,6 @@ STORAGES: dict[str, dict[str, Any]] = {
     "gzip": {"compression": "gzip", "compression_opts": 1, "shuffle": True},
     "jpeg": jpeg.filter_arguments(FRAME_SIZE, FRAME_SIZE),
 }
-LOSSY = ("jpeg",)
 K_FILTERS: dict[str, Any] = dict(hdf5plugin.Zstd(clevel=1))
 
 
