@@ -25,8 +25,8 @@ from pipeline.shards.dataset import DATASET_FILE, open_dataset
 from pipeline.shards.schema import STORAGES
 from pipeline.supervise import die_with
 from pipeline.tracking import TrackSettings
-from pipeline.tracking.detection import load_models
 from pipeline.tracking.landmark_model import landmark_model_path
+from pipeline.tracking.predictor import load_models
 from pipeline.upkeep import hold_folder, tidy
 
 _DEFAULT = Settings()
@@ -115,6 +115,9 @@ class Build(luigi.Task):  # type: ignore[misc]
         default=_DEFAULT.max_padding, description="share of a crop outside the picture above which it is dropped"
     )
     bank_size = luigi.IntParameter(default=_DEFAULT.bank_size, description="images in a speaker's bank (N)")
+    subpixel_landmarks = luigi.BoolParameter(
+        description="landmarks as dlib's model gives them, not rounded to whole source pixels: steadier on small faces"
+    )
     smooth_landmarks = luigi.FloatParameter(
         default=0.0, description="smooth the landmarks over time: a Gaussian's standard deviation in frames (0: none)"
     )
@@ -177,7 +180,7 @@ class Build(luigi.Task):  # type: ignore[misc]
             smooth_landmarks=self.smooth_landmarks,
             smooth_centres=self.smooth_centres,
             storage=self.storage,
-            track=TrackSettings(),
+            track=TrackSettings(subpixel=self.subpixel_landmarks),
         )
 
     def _make_plan(self) -> Plan:

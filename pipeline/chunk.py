@@ -20,8 +20,8 @@ from pipeline.prepare import VideoResult, failed, is_passing, places, prepare_vi
 from pipeline.settings import Settings
 from pipeline.shards import merge_shards
 from pipeline.supervise import Children, CrashError, StallError, run_in_child
-from pipeline.tracking.detection import load_models
 from pipeline.tracking.landmark_model import landmark_model_path
+from pipeline.tracking.predictor import load_models
 
 BACKENDS = ("loky", "threading", "dask")
 CRASHES = 2  # a video that crashes its process so often is given up; the first time may have been the machine's fault

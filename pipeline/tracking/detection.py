@@ -1,4 +1,4 @@
-"""dlib on parts of pictures: the detector with the boxes it gives on the whole one, and the landmark predictor."""
+"""dlib's detector on parts of pictures, with the boxes that it gives on the whole one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,7 +84,7 @@ class FaceDetector:
     """dlib's frontal detector (histograms of gradients, five views) behind boxes in source pixels."""
 
     def __init__(self) -> None:
-        self._detector = _dlib_detector()
+        self._detector = load_detector()
 
     def search(self, luma: Luma, reduction: float = 1.0, threshold: float = 0.0, upsample: int = 0) -> list[Face]:
         """All faces of a picture that dlib finds after a reduction, best score first.
@@ -144,75 +143,12 @@ class FaceDetector:
         ]
 
 
-class LandmarkPredictor:
-    """dlib's 68-point predictor on the surroundings of a box.
-
-    Args:
-        model: the verified model file.
-        studio_range: luma is 16 to 235 as in most video files; it is then stretched to 0 to 255, the range of the
-            pictures that the model was trained on. Not doing so moves landmarks by as much as dlib's own noise.
-        halve_from: boxes of this many pixels and more are predicted at half resolution, which is as good for a face
-            that a crop of 224 pixels will reduce at least that much, and cheaper.
-    """
-
-    MARGIN = 0.3  # how far around the box the predictor looks at most, in units of its side
-
-    def __init__(self, model: Path, studio_range: bool = True, halve_from: float = math.inf) -> None:
-        import dlib
-
-        self._rectangle: Any = dlib.rectangle
-        self._predictor = _dlib_predictor(model)
-        self._studio_range = studio_range
-        self._halve_from = halve_from
-
-    def landmarks(self, luma: Luma, face: Face) -> npt.NDArray[np.float32]:
-        """The 68 points of the face in a box, (68, 2) float32 source pixels.
-
-        They are on the predictor's grid, as dlib gives them: whole pixels, or pairs of pixels where it is halved.
-        """
-        height, width = luma.shape
-        margin = self.MARGIN * face.size
-        left, top = max(0, int(face.left - margin)), max(0, int(face.top - margin))
-        right = min(width, math.ceil(face.left + face.size + margin))
-        bottom = min(height, math.ceil(face.top + face.size + margin))
-        part = luma[top:bottom, left:right]
-        grid = 2 if face.size >= self._halve_from else 1
-        if grid == 2:
-            part = _halved(part)
-        part = _full_range(part) if self._studio_range else np.ascontiguousarray(part)
-        shift = (grid - 1) / 2  # a halved pixel's centre lies between two pixels
-        x, y, size = (face.left - left - shift) / grid, (face.top - top - shift) / grid, face.size / grid
-        shape = self._predictor(part, self._rectangle(round(x), round(y), round(x + size), round(y + size)))
-        points = np.array([(point.x, point.y) for point in shape.parts()], np.float32)
-        return points * grid + np.array((left + shift, top + shift), np.float32)
-
-
-def load_models(model: Path) -> None:
-    """Load what the classes above need (a second of work), so that processes forked from this one have it at once."""
-    _dlib_detector()
-    _dlib_predictor(model)
-
-
 @lru_cache(maxsize=1)
-def _dlib_detector() -> Any:
+def load_detector() -> Any:
+    """dlib's detector, made once, so that processes forked from this one have it at once."""
     import dlib
 
     return dlib.get_frontal_face_detector()
-
-
-@lru_cache(maxsize=1)
-def _dlib_predictor(model: Path) -> Any:
-    import dlib
-
-    return dlib.shape_predictor(str(model))
-
-
-def _full_range(luma: Luma) -> Luma:
-    """Levels 16 to 235 stretched to 0 to 255."""
-    import cv2
-
-    gain = 255 / 219
-    return np.asarray(cv2.addWeighted(luma, gain, luma, 0, -16 * gain), np.uint8)  # saturates, 8 times faster than LUT
 
 
 def _halved(luma: Luma) -> Luma:

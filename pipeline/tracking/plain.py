@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.tracking.detection import FaceDetector, LandmarkPredictor, Luma, main_face
+import cv2
+import dlib
+import numpy as np
+
+from pipeline.tracking.detection import Face, FaceDetector, Luma, main_face
+from pipeline.tracking.face_box import Points
 from pipeline.tracking.tracker import NO_FACE, FaceObservation
 
 
@@ -19,8 +24,9 @@ class PlainDetector:
 
     def __init__(self, landmark_model: Path, upsample: int = 0, studio_range: bool = True) -> None:
         self._detector = FaceDetector()
-        self._predictor = LandmarkPredictor(landmark_model, studio_range)
+        self._predictor = dlib.shape_predictor(str(landmark_model))
         self._upsample = upsample
+        self._studio_range = studio_range
 
     def observe(self, luma: Luma) -> FaceObservation:
         """The main face of one frame, (H, W) uint8."""
@@ -28,4 +34,13 @@ class PlainDetector:
         if not faces:
             return FaceObservation(None, 0.0, 0, NO_FACE)
         face = main_face(faces)
-        return FaceObservation(self._predictor.landmarks(luma, face), face.score, len(faces), None)
+        return FaceObservation(self.landmarks(luma, face), face.score, len(faces), None)
+
+    def landmarks(self, luma: Luma, face: Face) -> Points:
+        """dlib's 68 points, (68, 2) float32: whole pixels."""
+        if self._studio_range:
+            gain = 255 / 219
+            luma = np.asarray(cv2.addWeighted(luma, gain, luma, 0, -16 * gain), np.uint8)  # saturates
+        corners = face.left, face.top, face.left + face.size, face.top + face.size
+        shape = self._predictor(np.ascontiguousarray(luma), dlib.rectangle(*map(round, corners)))
+        return np.array([(point.x, point.y) for point in shape.parts()], np.float32)

@@ -29,7 +29,7 @@ class TrackSettings:
         other_likeness: the same, below which a leap is another person.
         largest_residual: Procrustes distance of neighbouring frames' shapes above which they are doubted.
         box_gain: weight of a new detection in the running box (`BoxModel`).
-        halve_from: box size in pixels from which landmarks are predicted at half resolution (`LandmarkPredictor`).
+        subpixel: landmarks as the model gives them, which dlib rounds to whole pixels.
         cut_levels: least mean change of luma, in levels, of a scene cut.
         look_every: frames between looks at the whole picture for other faces.
         look_pixels: size of the reduced picture for that, at most.
@@ -54,7 +54,7 @@ class TrackSettings:
     other_likeness: float = 0.5
     largest_residual: float = 0.08
     box_gain: float = 0.2
-    halve_from: float = 360.0
+    subpixel: bool = False
     cut_levels: float = 8.0
     look_every: int = 90
     look_pixels: int = 400_000

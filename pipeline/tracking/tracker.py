@@ -13,7 +13,6 @@ from pipeline.tracking.detection import (
     SAME_PLACE,
     Face,
     FaceDetector,
-    LandmarkPredictor,
     Luma,
     main_face,
     merit,
@@ -22,6 +21,7 @@ from pipeline.tracking.detection import (
 from pipeline.tracking.face_box import BoxModel, Points, disagreement, shape_residual
 from pipeline.tracking.face_look import FaceLook, face_look
 from pipeline.tracking.lost_face import LostFace
+from pipeline.tracking.predictor import LandmarkPredictor
 from pipeline.tracking.scene import Scene, likeness
 from pipeline.tracking.search import FaceSearch
 from pipeline.tracking.settings import TrackSettings
@@ -90,7 +90,7 @@ class FaceTracker:
     def __init__(self, settings: TrackSettings, landmark_model: Path, studio_range: bool = True) -> None:
         self._settings = settings
         self._detector = FaceDetector()
-        self._predictor = LandmarkPredictor(landmark_model, studio_range, settings.halve_from)
+        self._predictor = LandmarkPredictor(landmark_model, studio_range, settings.subpixel)
         self._search = FaceSearch(settings.search, self._detector)
         self._scene = Scene(settings.cut_levels)
         self._track: _Track | None = None

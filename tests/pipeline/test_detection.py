@@ -13,7 +13,6 @@ from pipeline.tracking.detection import (
     BOX_PX,
     Face,
     FaceDetector,
-    LandmarkPredictor,
     main_face,
     reduction_for,
     search_reductions,
@@ -22,6 +21,7 @@ from pipeline.tracking.face_box import BoxModel, disagreement, shape_residual
 from pipeline.tracking.face_look import face_look
 from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.tracking.lost_face import LostFace
+from pipeline.tracking.predictor import LandmarkPredictor
 from pipeline.tracking.scene import Scene, likeness
 from pipeline.tracking.search import FaceSearch, SearchSettings
 from pipeline.tracking.settings import TrackSettings
@@ -86,33 +86,6 @@ def test_overlap() -> None:
 def test_a_doubtful_large_face_is_not_the_main_one() -> None:
     sure, doubtful = Face(0, 0, 100, 1.4), Face(200, 0, 150, 0.1)
     assert main_face([doubtful, sure]) is sure
-
-
-def test_landmarks_need_only_the_surroundings_of_the_box(frames: list[Luma], detector: FaceDetector) -> None:
-    predictor = LandmarkPredictor(landmark_model_path())
-    face = detector.search(frames[0])[0]
-    points = predictor.landmarks(frames[0], face)
-    moved = np.zeros((600, 800), np.uint8)
-    moved[60:540, 90:730] = frames[0]
-    there = predictor.landmarks(moved, Face(face.left + 90, face.top + 60, face.size, 1))
-    np.testing.assert_array_equal(there, points + np.array([90, 60], np.float32))
-
-
-def test_halved_landmarks_are_the_same_to_a_pixel(frames: list[Luma], detector: FaceDetector) -> None:
-    face = detector.search(frames[0])[0]
-    points = LandmarkPredictor(landmark_model_path()).landmarks(frames[0], face)
-    halved = LandmarkPredictor(landmark_model_path(), halve_from=1).landmarks(frames[0], face)
-    assert np.abs((halved - points).mean(0)).max() < 0.5
-    assert np.linalg.norm(halved - points, axis=1).mean() < 0.02 * face.size
-
-
-def test_studio_range_is_stretched(frames: list[Luma], detector: FaceDetector) -> None:
-    face = detector.search(frames[0])[0]
-    stretched = np.clip(np.round((frames[0].astype(np.float64) - 16) * 255 / 219), 0, 255).astype(np.uint8)
-    np.testing.assert_array_equal(
-        LandmarkPredictor(landmark_model_path()).landmarks(frames[0], face),
-        LandmarkPredictor(landmark_model_path(), studio_range=False).landmarks(stretched, face),
-    )
 
 
 def test_the_box_model_moves_and_grows_with_the_face() -> None:
