@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -88,6 +89,9 @@ def joined_processes(device: str) -> Iterator[Processes]:
     if world_size == 1:
         yield Processes(0, 1, chosen)
         return
+    # Adam imports this, and if the processes are joined by then, it keeps them so for ever: threads of gloo's then end
+    # with the interpreter, which now and then aborts.
+    importlib.import_module("torch._dynamo")
     # CPU tensors travel by gloo even where GPU tensors go by NCCL.
     dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     try:
