@@ -178,7 +178,9 @@ def _report(rows: list[dict[str, float]], spent: dict[str, float]) -> None:
         print(f"| {label} | {value:.2f} | {value / decode:.2f} |")
     print(f"\nPreparation costs {plain / prepared:.1f} times less than plain per-frame dlib.\n")
     dlibs, ours = (median(row[name] for row in rows) for name in ("dlib's predictor", "our predictor"))
-    print(f"Of that, the landmarks of a box: {ours:.2f} ms, {dlibs / ours:.1f} times less than dlib's {dlibs:.2f} ms.\n")
+    print(
+        f"Of that, the landmarks of a box: {ours:.2f} ms, {dlibs / ours:.1f} times less than dlib's {dlibs:.2f} ms.\n"
+    )
     print("| step | ms a frame | share |\n| --- | ---: | ---: |")
     frames, whole = spent.pop("frames"), spent.pop("all")
     steps = dict(spent)

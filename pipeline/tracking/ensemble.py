@@ -116,25 +116,20 @@ def _turn(mean_shape: Float32s, shape: Float32s) -> tuple[np.float32, np.float32
     types.float64,
     types.float64,
     types.float64,
-    types.float32[::1],
-    types.int16[:, :, :, ::1],
-    types.float32[:, :, ::1],
-    types.float32[:, :, :, ::1],
-    types.int16[:, ::1],
-    types.float32[:, :, ::1],
+    types.NamedTuple(
+        (
+            types.float32[::1],
+            types.int16[:, :, :, ::1],
+            types.float32[:, :, ::1],
+            types.float32[:, :, :, ::1],
+            types.int16[:, ::1],
+            types.float32[:, :, ::1],
+        ),
+        Ensemble,
+    ),
 )
 def predict(
-    luma: npt.NDArray[np.uint8],
-    levels: Float32s,
-    left: float,
-    top: float,
-    size: float,
-    mean_shape: Float32s,
-    compared: npt.NDArray[np.int16],
-    thresholds: Float32s,
-    leaves: Float32s,
-    anchors: npt.NDArray[np.int16],
-    offsets: Float32s,
+    luma: npt.NDArray[np.uint8], levels: Float32s, left: float, top: float, size: float, ensemble: Ensemble
 ) -> Float32s:
     """The landmarks of the face in a box.
 
@@ -142,20 +137,21 @@ def predict(
         luma: (H, W); outside it everything is black.
         levels: (256,) what each level of `luma` counts as, 0 to 255.
         left, top, size: the square box, in pixels whose centres are at integers.
-        mean_shape: this and what follows are an `Ensemble`.
+        ensemble: the model.
 
     Returns:
         (68, 2) x, y in pixels. dlib's, before it rounds them.
     """
     height, width = luma.shape
-    shape = mean_shape.copy()
-    features = np.empty(anchors.shape[1], np.float32)
-    reached = np.empty(leaves.shape[1], np.int32)
-    for cascade in range(len(leaves)):
+    shape = ensemble.mean_shape.copy()
+    features = np.empty(ensemble.anchors.shape[1], np.float32)
+    reached = np.empty(ensemble.leaves.shape[1], np.int32)
+    for cascade in range(len(ensemble.leaves)):
         # Where the features are now.
-        cosine, sine = _turn(mean_shape, shape)
+        cosine, sine = _turn(ensemble.mean_shape, shape)
         for i in range(len(features)):
-            anchor, dx, dy = 2 * anchors[cascade, i], offsets[cascade, i, 0], offsets[cascade, i, 1]
+            anchor = 2 * ensemble.anchors[cascade, i]
+            dx, dy = ensemble.offsets[cascade, i]
             x = left + size * np.float64(shape[anchor] + (cosine * dx - sine * dy))
             y = top + size * np.float64(shape[anchor + 1] + (sine * dx + cosine * dy))
             column, row = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
@@ -165,12 +161,12 @@ def predict(
         for tree in range(len(reached)):
             node = 0
             for _ in range(DEPTH):
-                pair = compared[cascade, tree, node]
-                above = features[pair[0]] - features[pair[1]] > thresholds[cascade, tree, node]
+                one, other = ensemble.compared[cascade, tree, node]
+                above = features[one] - features[other] > ensemble.thresholds[cascade, tree, node]
                 node = 2 * node + (1 if above else 2)
             reached[tree] = node - SPLITS
         for tree in range(len(reached)):
-            leaf = leaves[cascade, tree, reached[tree]]
+            leaf = ensemble.leaves[cascade, tree, reached[tree]]
             for k in range(len(shape)):
                 shape[k] += leaf[k]
     points = np.empty((len(shape) // 2, 2), np.float32)

@@ -39,7 +39,7 @@ class LandmarkPredictor:
 
     def landmarks(self, luma: Luma, face: Face) -> npt.NDArray[np.float32]:
         """The 68 points of the face in a box, (68, 2) float32 source pixels (pixel centres at integers)."""
-        points = self._predict(luma, self._levels, face.left, face.top, face.size, *self._ensemble)
+        points = self._predict(luma, self._levels, face.left, face.top, face.size, self._ensemble)
         return points if self._subpixel else np.floor(points + np.float32(0.5))
 
 
