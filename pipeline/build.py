@@ -25,7 +25,7 @@ from pipeline.upkeep import tidy
 
 MANIFEST_FILE = "manifest.csv"
 # The packages whose version can change a shard's bytes.
-PACKAGES = ("av", "dlib-bin", "h5py", "hdf5plugin", "numpy", "opencv-python-headless", "pillow")
+PACKAGES = ("av", "dlib-bin", "h5py", "hdf5plugin", "numba", "numpy", "opencv-python-headless")
 
 
 def dataset_done(out: Path, plan: Plan) -> bool:

@@ -18,7 +18,7 @@ from pipeline.cli import printable
 from pipeline.corpora import Source
 from pipeline.errors import InputError
 from pipeline.plan import Chunk, Plan, load_plan, load_sources, make_plan, save_plan, save_sources
-from pipeline.prepare import VideoResult
+from pipeline.prepare import VideoResult, load_models
 from pipeline.progress import Progress
 from pipeline.settings import CENTRE_NAMES, Settings, digest_of
 from pipeline.shards.dataset import DATASET_FILE, open_dataset
@@ -26,7 +26,6 @@ from pipeline.shards.schema import STORAGES
 from pipeline.supervise import die_with
 from pipeline.tracking import TrackSettings
 from pipeline.tracking.landmark_model import landmark_model_path
-from pipeline.tracking.predictor import load_models
 from pipeline.upkeep import hold_folder, tidy
 
 _DEFAULT = Settings()

@@ -16,12 +16,11 @@ from pipeline.corpora import Source
 from pipeline.errors import BuildError, InputError
 from pipeline.files import atomic_write, sha256_of
 from pipeline.plan import Chunk
-from pipeline.prepare import VideoResult, failed, is_passing, places, prepare_video, save_result
+from pipeline.prepare import VideoResult, failed, is_passing, load_models, places, prepare_video, save_result
 from pipeline.settings import Settings
 from pipeline.shards import merge_shards
 from pipeline.supervise import Children, CrashError, StallError, run_in_child
 from pipeline.tracking.landmark_model import landmark_model_path
-from pipeline.tracking.predictor import load_models
 
 BACKENDS = ("loky", "threading", "dask")
 CRASHES = 2  # a video that crashes its process so often is given up; the first time may have been the machine's fault

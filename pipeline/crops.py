@@ -11,12 +11,11 @@ from functools import lru_cache
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from pipeline import geometry
 from pipeline.geometry import Points
 from pipeline.regions import Box, Region
-from pipeline.video import Colour, Plane
+from pipeline.video import Colour
 
 CENTRES = {"nose": geometry.nose_tip, "eyes": geometry.eyes_midpoint}
 # The anchor's place in a crop of 224. With pixel centres at integers the middle of the square is 111.5, and by the
@@ -25,7 +24,6 @@ ANCHOR = 111.75
 ROOM = 0.92  # of the half-width: the share within which nearly all landmarks of nearly all frames must lie
 REACH_PERCENTILE = 99.0
 SLACK = 1.15  # of a guessed crop box: how much larger than its own frame asks
-FILTER_SUPPORT = 1.0  # of the triangle filter, in pixels of the coarser grid
 
 Corners = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -58,9 +56,7 @@ def crop_transform(landmarks: Points, scale: float, centre: str, size: int) -> n
 def source_box(transform: npt.NDArray[np.float32], size: int) -> Box:
     """The source pixels that a crop is made of, the filter's support included; even, so that chroma aligns."""
     corners = _box_corners(transform, size)
-    margin = (
-        2 * max(1.0, 1.0 / float(transform[0, 0])) * FILTER_SUPPORT + 2
-    )  # chroma has half the pixels: twice as wide
+    margin = 2 * max(1.0, 1.0 / float(transform[0, 0])) + 2  # chroma has half the pixels: its filter is twice as wide
     left, top = (int(np.floor((low - margin) / 2)) * 2 for low in corners[:2])
     right, bottom = (int(np.ceil((high + margin) / 2)) * 2 for high in corners[2:])
     return Box(left, top, right, bottom)
@@ -96,18 +92,15 @@ def cut(region: Region, transform: npt.NDArray[np.float32], size: int) -> npt.ND
     Returns:
         (size, size, 3) uint8 RGB.
     """
-    wanted = source_box(transform, size)
-    left, top, right, bottom = _box_corners(transform, size)
+    from pipeline.resample import resample
+
+    left, top, right, _ = _box_corners(transform, size)
+    left, top, side = left - region.box.left, top - region.box.top, right - left
     siting = 0.25 if region.colour.chroma_left else 0.0  # left-sited chroma lies a quarter of its pixel to the left
-    luma = (left - wanted.left, top - wanted.top, right - wanted.left, bottom - wanted.top)
-    chroma = (luma[0] / 2 + siting, luma[1] / 2, luma[2] / 2 + siting, luma[3] / 2)
-    half = Box(wanted.left // 2, wanted.top // 2, wanted.right // 2, wanted.bottom // 2)
-    have = region.box
-    half_have = Box(have.left // 2, have.top // 2, (have.right + 1) // 2, (have.bottom + 1) // 2)
     planes = [
-        _resample_luma(_window(region.y, have, wanted), luma, size),
-        _resample_chroma(_window(region.u, half_have, half), chroma, size),
-        _resample_chroma(_window(region.v, half_have, half), chroma, size),
+        resample(region.y, left, top, side, size),
+        resample(region.u, left / 2 + siting, top / 2, side / 2, size),
+        resample(region.v, left / 2 + siting, top / 2, side / 2, size),
     ]
     return np.asarray(cv2.transform(cv2.merge(planes), yuv_to_rgb(region.colour)), np.uint8)
 
@@ -117,60 +110,6 @@ def _box_corners(transform: npt.NDArray[np.float32], size: int) -> Corners:
     scale, shift_x, shift_y = float(transform[0, 0]), float(transform[0, 2]), float(transform[1, 2])
     left, top = (-0.5 - shift_x) / scale + 0.5, (-0.5 - shift_y) / scale + 0.5
     return left, top, left + size / scale, top + size / scale
-
-
-def _window(plane: Plane, have: Box, wanted: Box) -> Plane:
-    """`wanted` out of a plane that covers `have`, with its border replicated where it does not reach."""
-    rows, up, down = _reach(wanted.top - have.top, wanted.bottom - have.top, plane.shape[0])
-    columns, left, right = _reach(wanted.left - have.left, wanted.right - have.left, plane.shape[1])
-    part = plane[rows, columns]
-    if not (up or down or left or right):
-        return part
-    return np.asarray(cv2.copyMakeBorder(part, up, down, left, right, cv2.BORDER_REPLICATE), np.uint8)
-
-
-def _reach(first: int, end: int, size: int) -> tuple[slice, int, int]:
-    """The part of [first, end) within [0, size), at least its nearest pixel; and what to add before and after it."""
-    start = min(max(first, 0), size - 1)
-    stop = max(min(end, size), start + 1)
-    before = min(max(-first, 0), end - first - (stop - start))
-    return slice(start, stop), before, end - first - (stop - start) - before
-
-
-def _resample_luma(plane: Plane, box: Corners, size: int) -> Plane:
-    """`box` of a plane at size x size: halved by area while that leaves more than it needs, then a triangle filter."""
-    plane, box = _halve(plane, box, size, above=2.0)
-    image = Image.fromarray(np.ascontiguousarray(plane))
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
-
-
-def _resample_chroma(plane: Plane, box: Corners, size: int) -> Plane:
-    """The same, less finely: bilinear interpolation is enough for colour differences, which have half the pixels."""
-    plane, (left, top, right, bottom) = _halve(plane, box, size, above=1.5)
-    x, y = (right - left) / size, (bottom - top) / size
-    inverse = np.array([[x, 0, left + x / 2 - 0.5], [0, y, top + y / 2 - 0.5]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(
-        cv2.warpAffine(plane, inverse, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8
-    )
-
-
-def _halve(plane: Plane, box: Corners, size: int, above: float) -> tuple[Plane, Corners]:
-    """Average blocks of 2^k x 2^k until `box` has at most `above` times `size` pixels a side."""
-    factor = 1
-    while box[2] - box[0] > above * size * factor:
-        factor *= 2
-    if factor == 1:
-        return plane, box
-    height, width = plane.shape[0] // factor, plane.shape[1] // factor
-    blocks = plane[: height * factor, : width * factor]
-    left, top, right, bottom = (edge / factor for edge in box)
-    return np.asarray(cv2.resize(blocks, (width, height), interpolation=cv2.INTER_AREA), np.uint8), (
-        left,
-        top,
-        right,
-        bottom,
-    )
 
 
 @lru_cache(maxsize=32)

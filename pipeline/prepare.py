@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import stat
 from collections import Counter
@@ -25,7 +26,9 @@ from pipeline.settings import Settings, digest_of
 from pipeline.shards import FRAME_SIZE, FrameRow, VideoEntry, write_shard
 from pipeline.smoothing import smooth
 from pipeline.track import Track, follow, load_track, save_track
+from pipeline.tracking.detection import load_detector
 from pipeline.tracking.landmark_model import landmark_model_path
+from pipeline.tracking.predictor import load_ensemble
 from pipeline.video import Frame, read_frames
 from pipeline.weights import k_codes, k_table
 
@@ -83,6 +86,14 @@ def places(work: Path, source: Source, settings: Settings) -> Places:
     return Places(
         done / f"{video}.h5", done / f"{video}.json", work / "tracks" / settings.track_digest / f"{video}.npz"
     )
+
+
+def load_models(model: Path) -> None:
+    """Load all that preparing needs (a second of work), so that processes forked from this one have it at once."""
+    for loops in ("resample", "stamp"):
+        importlib.import_module(f"pipeline.{loops}")
+    load_detector()
+    load_ensemble(model)
 
 
 def prepare_video(root: Path, source: Source, settings: Settings, work: Path, model: Path | None) -> VideoResult:

@@ -62,14 +62,9 @@ def k_codes(landmarks: Points, size: int, gamma: float = GAMMA, floor: float = F
     Returns:
         (size, size) uint8.
     """
+    from pipeline.stamp import stamp_minimum
+
     levels, stamp = k_table(gamma, floor)
-    reach = len(stamp) // 2
-    # A border as wide as the stamp keeps every stamp whole; points beyond it reach no pixel of the picture.
-    canvas = np.full((size + 4 * reach + 2, size + 4 * reach + 2), len(levels) - 1, np.uint8)
-    grid = np.rint(landmarks).astype(np.int64)
-    near = ((grid >= -reach - 1) & (grid <= size + reach)).all(1)
-    for x, y in grid[near] + reach + 1:
-        region = canvas[y : y + len(stamp), x : x + len(stamp)]
-        np.minimum(region, stamp, out=region)
-    inner = slice(2 * reach + 1, 2 * reach + 1 + size)
-    return np.ascontiguousarray(canvas[inner, inner])
+    codes = np.full((size, size), len(levels) - 1, np.uint8)
+    stamp_minimum(codes, stamp, np.rint(landmarks).astype(np.int64))
+    return codes

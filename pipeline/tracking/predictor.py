@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.tracking.detection import Face, Luma, load_detector
+from pipeline.tracking.detection import Face, Luma
 
 if TYPE_CHECKING:
     from pipeline.tracking.ensemble import Ensemble
@@ -49,9 +49,3 @@ def load_ensemble(model: Path) -> Ensemble:
     from pipeline.tracking.ensemble import read_ensemble
 
     return read_ensemble(model)
-
-
-def load_models(model: Path) -> None:
-    """Load all that tracking needs (a second of work), so that processes forked from this one have it at once."""
-    load_detector()
-    load_ensemble(model)
