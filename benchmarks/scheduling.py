@@ -24,10 +24,11 @@ import ffmpeg
 from pipeline.cli import run
 from pipeline.corpora import Source
 from pipeline.ffmpeg_program import ffmpeg_path
-from pipeline.prepare import prepare_video
+from pipeline.prepare import load_models, prepare_video
 from pipeline.sample import write_sample_corpus
 from pipeline.settings import Settings
 from pipeline.supervise import run_in_child
+from pipeline.tracking.landmark_model import landmark_model_path
 
 FRAMES = 6
 REAL_FRAMES = 5.2 * 30
@@ -42,6 +43,7 @@ def main(args: argparse.Namespace) -> int:
             link = root / f"speaker{number // 100:03}" / f"{number:05}.mp4"
             link.parent.mkdir(parents=True, exist_ok=True)
             link.hardlink_to(clip)
+        load_models(landmark_model_path())  # as a build does before it forks
         alone = run_in_child(_alone, clip, Path(scratch) / "alone")
         build_wall, build_cpu = _build(root, out, args.workers)
         again_wall, _ = _build(root, out, args.workers)

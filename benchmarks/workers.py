@@ -28,9 +28,9 @@ def main(args: argparse.Namespace) -> int:
         corpus = Path(scratch) / "corpus"
         for number in range(args.repeat):
             for source in sources:
-                link = corpus / f"{number}-{source.speaker}" / Path(source.id).name
-                link.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(Path(args.corpus) / source.id, link)
+                copy = corpus / f"{number}-{source.speaker}" / source.id.replace("/", "-")
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(Path(args.corpus) / source.id, copy)
         _build(corpus, Path(scratch) / "first", 2)  # the files are in the page cache from now on
         walls: dict[int, list[float]] = {1: [], 2: []}
         for run_number in range(args.runs):

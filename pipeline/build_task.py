@@ -62,6 +62,11 @@ class PrepareChunk(luigi.Task):  # type: ignore[misc]
     def _chunk(self) -> Chunk:
         return next(chunk for chunk in self._plan.chunks if chunk.name == self.chunk)
 
+    @property
+    def priority(self) -> int:
+        """The largest chunks first, so that no worker waits long for the last one."""
+        return len(self._chunk.videos)
+
     def output(self) -> luigi.Target:
         out = Path(self.out)
         return _Done(chunk_file(out, self._chunk), lambda: chunk_done(out, self._chunk))
