@@ -97,5 +97,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", type=int, default=7000, help="stand-ins (default 7000)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="Luigi workers (default: all cores)")
-    parser.add_argument("--real-ms", type=float, default=8.0, help="CPU ms a frame of a real video (default 8)")
+    parser.add_argument("--real-ms", type=float, default=6.0, help="CPU ms a frame of a real video (default 6)")
     sys.exit(run(parser, main))

@@ -151,6 +151,7 @@ def drawn_batches(config: TrainConfig, seed: int) -> list[Batch]:
             k_levels=torch.linspace(1, 0.3, K_LEVELS),
             target_openness=torch.rand(count, generator=draw),
             bank_openness=torch.rand(videos, bank, generator=draw),
+            variation=torch.empty(videos, 0),
             videos=("drawn",) * videos,
         )
         pinned = (v.pin_memory() if isinstance(v, Tensor) and torch.cuda.is_available() else v for v in made)

@@ -1,6 +1,6 @@
 """How a build scales: two workers against one, on two cores.
 
-    python benchmarks/workers.py CORPUS [--runs 3] [--repeat 8]
+    python benchmarks/workers.py CORPUS [--runs 3] [--repeat 16]
 
 Wall time of the user's command, one and two workers in turn, medians over the runs; every video stands in the folder
 `--repeat` times (copied), so that starting up, which is not shared, does not decide.
@@ -56,6 +56,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", help="folder of videos")
     parser.add_argument("--runs", type=int, default=3, help="runs of each way (default 3)")
-    parser.add_argument("--repeat", type=int, default=8, help="copies of each video (default 8)")
+    parser.add_argument("--repeat", type=int, default=16, help="copies of each video (default 16)")
     parser.add_argument("--scratch", type=Path, help="folder for the copies and builds (default: the system's)")
     sys.exit(run(parser, main))

@@ -45,6 +45,7 @@ class Batch(NamedTuple):
         k_levels: (L,) float32, at most 256 of them.
         target_openness: (B,) float32, measured mouth openness in pixels.
         bank_openness: (V, N) float32.
+        variation: (V, 7) float32 of `model.augment`, or (V, 0).
         videos: the V target videos' ids, for messages.
     """
 
@@ -57,6 +58,7 @@ class Batch(NamedTuple):
     k_levels: Tensor
     target_openness: Tensor
     bank_openness: Tensor
+    variation: Tensor
     videos: tuple[str, ...]
 
 
@@ -143,6 +145,7 @@ def load_batch(groups: Sequence[Group], pool: ShardPool, new: NewTensor = torch_
         k_levels=given(torch.from_numpy(k_levels)),
         target_openness=join("mouth_openness", (), torch.float32),
         bank_openness=stack("mouth_openness", (), torch.float32),
+        variation=given(torch.tensor([group.variation for group in groups], dtype=torch.float32)),
         videos=tuple(group.video.id for group in groups),
     )
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from model.augment import varied
 from model.config import ModelConfig
 from model.data import Batch
 from model.losses import landmark_weights
@@ -44,7 +45,7 @@ def prepare_batch(batch: Batch, device: torch.device, config: ModelConfig) -> Pr
     stored, size = batch.targets.shape[1], config.image_size
     target_landmarks = resize_landmarks(batch.target_landmarks, stored, size)
     bank_landmarks = resize_landmarks(batch.bank_landmarks, stored, size)[batch.group]
-    return PreparedBatch(
+    prepared = PreparedBatch(
         bank=resize_area(to_network_range(batch.banks), size)[batch.group],
         field=offset_field(target_landmarks, bank_landmarks, size, config.margin_px),
         target=resize_area(to_network_range(batch.targets), size),
@@ -52,6 +53,7 @@ def prepare_batch(batch: Batch, device: torch.device, config: ModelConfig) -> Pr
         target_landmarks=target_landmarks,
         bank_landmarks=bank_landmarks,
     )
+    return varied(prepared, batch.variation[batch.group])
 
 
 def resize_landmarks(landmarks: Tensor, stored_px: int, size_px: int) -> Tensor:

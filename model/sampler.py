@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.augment import draw_variation
 from pipeline.errors import DatasetError, InputError
 from pipeline.shards import Video
 
@@ -18,20 +19,22 @@ OTHER_VIDEO_CORPORA = ("timit",)
 # Sub-choices of the stored bank of five, closed to open: uniform with both ends; one alone is the most closed.
 BANK_CHOICES = {1: (0,), 3: (0, 2, 4), 5: (0, 1, 2, 3, 4)}
 # Separate random streams, so that the order of videos and the choice of frames do not share numbers.
-_VIDEO_STREAM, _FRAME_STREAM = 0, 1
+_VIDEO_STREAM, _FRAME_STREAM, _VARIATION_STREAM = 0, 1, 2
 
 
 @dataclass(frozen=True)
 class Group:
     """The targets that a batch takes from one video, and the bank they share.
 
-    `target_rows` and `bank_rows` are rows of the two videos' shards (often the same shard).
+    `target_rows` and `bank_rows` are rows of the two videos' shards (often the same shard); `variation` is what
+    `model.augment` draws, or nothing.
     """
 
     video: Video
     target_rows: tuple[int, ...]
     bank_video: Video
     bank_rows: tuple[int, ...]
+    variation: tuple[float, ...] = ()
 
 
 class BatchPlanner:
@@ -47,6 +50,7 @@ class BatchPlanner:
         batch_size: targets of the whole batch, a multiple of `frames_per_video`.
         bank_size: 1, 3 or 5.
         seed: not negative.
+        augment: draw a variation for every group.
         rank, world_size: `plan` gives the rank-th of `world_size` equal parts of every batch.
 
     Raises:
@@ -63,6 +67,7 @@ class BatchPlanner:
         frames_per_video: int,
         bank_size: int,
         seed: int,
+        augment: bool = False,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -78,6 +83,7 @@ class BatchPlanner:
         self.frames_per_video = frames_per_video
         self.groups_per_batch = batch_size // frames_per_video  # videos in a batch: the paper's 4
         self.seed = seed
+        self.augment = augment
         self.partners = bank_partners(videos, corpus)
         self.videos = [video for video in videos if len(target_candidates(video, self.partners))]
         if not self.videos:
@@ -97,7 +103,8 @@ class BatchPlanner:
         partners = self.partners[video.id]
         bank_video = partners[int(rng.integers(len(partners)))] if partners else video
         bank_rows = tuple(int(bank_video.bank[place]) for place in self.bank_choice)
-        return Group(video, tuple(int(row) for row in rows), bank_video, bank_rows)
+        variation = draw_variation(np.random.default_rng((self.seed, _VARIATION_STREAM, index, slot)))
+        return Group(video, tuple(int(row) for row in rows), bank_video, bank_rows, variation if self.augment else ())
 
 
 def bank_choice(bank_size: int) -> tuple[int, ...]:
@@ -158,7 +165,7 @@ def slice_groups(groups: Sequence[Group], start: int, stop: int) -> list[Group]:
     for group in groups:
         rows = group.target_rows[max(start - offset, 0) : max(stop - offset, 0)]
         if rows:
-            part.append(Group(group.video, rows, group.bank_video, group.bank_rows))
+            part.append(replace(group, target_rows=rows))
         offset += len(group.target_rows)
     return part
 

@@ -88,6 +88,7 @@ def make_planner(run: Run, processes: Processes) -> BatchPlanner:
         frames_per_video=config.frames_per_video,
         bank_size=config.model.bank_size,
         seed=config.seed,
+        augment=config.augment,
         rank=processes.rank,
         world_size=processes.world_size,
     )

@@ -64,6 +64,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--learning-rate", type=float, default=1e-4, help="Adam's, of both networks (default 0.0001)")
     add("--discriminator-steps", type=int, default=5,
         help="discriminator updates per generator update (default 5; 0: as --adversarial-weight 0)")  # fmt: skip
+    add("--augment", action="store_true",
+        help="mirror and tint whole videos at random: for corpora of few people (not in the paper)")  # fmt: skip
     add("--reconstruction-weight", type=float, default=250.0, help="λ_rec (default 250)")
     add("--perceptual-weight", type=float, default=1.0, help="λ_p (default 1; 0 needs no VGG16 weights)")
     add("--adversarial-weight", type=float, default=1.0, help="λ_adv (default 1; 0 trains no discriminator)")
@@ -119,6 +121,7 @@ def config_from(args: argparse.Namespace, device: torch.device) -> TrainConfig:
         accumulation_steps=args.accumulate,
         precision=args.precision,
         compile=device.type == "cuda" if args.compile is None else args.compile,
+        augment=args.augment,
         seed=args.seed,
         checkpoint_every=args.checkpoint_every,
         keep_checkpoints=args.keep_checkpoints,
