@@ -116,15 +116,17 @@ def _predicting(path: Path) -> tuple[float, float]:
     detector, plain = FaceDetector(), PlainDetector(landmark_model_path(), studio_range=False)
     predictor = LandmarkPredictor(landmark_model_path(), studio_range=False)
     face: Face | None = None
-    spent: tuple[list[float], list[float]] = ([], [])
+    dlibs: list[float] = []
+    ours: list[float] = []
     for frame in video.read_frames(path):
         face = face or max(detector.search(frame.y), key=lambda face: face.score, default=None)
         if face is not None:
             luma = frame.y.copy()  # dlib's needs its rows side by side
+            way, spent = (plain, dlibs) if frame.index % 2 else (predictor, ours)
             start = time.thread_time()
-            (plain if frame.index % 2 else predictor).landmarks(luma, face)
-            spent[(frame.index + 1) % 2].append(time.thread_time() - start)
-    return median(spent[0]) * 1e3, median(spent[1]) * 1e3
+            way.landmarks(luma, face)
+            spent.append(time.thread_time() - start)
+    return median(dlibs) * 1e3, median(ours) * 1e3
 
 
 def _cpu(work: Callable[[], Any]) -> tuple[float, Any]:

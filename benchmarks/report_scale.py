@@ -28,8 +28,8 @@ from pipeline.bank import choose_bank
 from pipeline.files import sha256_of
 from pipeline.geometry import Points, mouth_openness
 from pipeline.manifest import ManifestRow, write_manifest
-from pipeline.prepare import VideoResult
 from pipeline.report import PICTURES, write_report
+from pipeline.result import VideoResult
 from pipeline.sample import random_speaker
 from pipeline.sample.landmarks import FaceState
 from pipeline.sample.pose import Pose

@@ -103,8 +103,11 @@ class BatchPlanner:
         partners = self.partners[video.id]
         bank_video = partners[int(rng.integers(len(partners)))] if partners else video
         bank_rows = tuple(int(bank_video.bank[place]) for place in self.bank_choice)
-        variation = draw_variation(np.random.default_rng((self.seed, _VARIATION_STREAM, index, slot)))
-        return Group(video, tuple(int(row) for row in rows), bank_video, bank_rows, variation if self.augment else ())
+        group = Group(video, tuple(int(row) for row in rows), bank_video, bank_rows)
+        if not self.augment:
+            return group
+        rng = np.random.default_rng((self.seed, _VARIATION_STREAM, index, slot))
+        return replace(group, variation=draw_variation(rng))
 
 
 def bank_choice(bank_size: int) -> tuple[int, ...]:

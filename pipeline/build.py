@@ -17,7 +17,7 @@ from pipeline.errors import BuildError
 from pipeline.files import atomic_write, sha256_of
 from pipeline.manifest import ManifestRow, write_manifest
 from pipeline.plan import Plan
-from pipeline.prepare import DROP_REASONS, VideoResult
+from pipeline.result import DROP_REASONS, VideoResult
 from pipeline.shards import dataset_digest
 from pipeline.shards.dataset import DATASET_FILE
 from pipeline.shards.schema import DATASET_SCHEMA

@@ -18,8 +18,9 @@ from pipeline.cli import printable
 from pipeline.corpora import Source
 from pipeline.errors import InputError
 from pipeline.plan import Chunk, Plan, load_plan, load_sources, make_plan, save_plan, save_sources
-from pipeline.prepare import VideoResult, load_models
+from pipeline.prepare import load_models
 from pipeline.progress import Progress
+from pipeline.result import VideoResult
 from pipeline.settings import CENTRE_NAMES, Settings, digest_of
 from pipeline.shards.dataset import DATASET_FILE, open_dataset
 from pipeline.shards.schema import STORAGES

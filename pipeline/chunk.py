@@ -16,7 +16,8 @@ from pipeline.corpora import Source
 from pipeline.errors import BuildError, InputError
 from pipeline.files import atomic_write, sha256_of
 from pipeline.plan import Chunk
-from pipeline.prepare import VideoResult, failed, is_passing, load_models, places, prepare_video, save_result
+from pipeline.prepare import load_models, places, prepare_video
+from pipeline.result import VideoResult, failed, is_passing, save_result
 from pipeline.settings import Settings
 from pipeline.shards import merge_shards
 from pipeline.supervise import Children, CrashError, StallError, run_in_child

@@ -10,7 +10,7 @@ import pandas
 
 from pipeline.errors import DatasetError
 from pipeline.files import atomic_write
-from pipeline.prepare import DROP_REASONS, VideoResult
+from pipeline.result import DROP_REASONS, VideoResult
 
 TEXT_COLUMNS = ("id", "speaker", "split", "path", "sha256", "shard", "status", "error", "warning")
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import importlib
-import json
 import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -20,8 +19,9 @@ from pipeline import crops, geometry
 from pipeline.bank import choose_bank
 from pipeline.corpora import Source
 from pipeline.errors import InputError, VideoError
-from pipeline.files import atomic_write, sha256_of
+from pipeline.files import sha256_of
 from pipeline.regions import Box, Region, RegionStore, keep_region
+from pipeline.result import DROP_REASONS, VideoResult, failed, load_result, save_result
 from pipeline.settings import Settings, digest_of
 from pipeline.shards import FRAME_SIZE, FrameRow, VideoEntry, write_shard
 from pipeline.smoothing import smooth
@@ -32,36 +32,10 @@ from pipeline.tracking.predictor import load_ensemble
 from pipeline.video import Frame, read_frames
 from pipeline.weights import k_codes, k_table
 
-DROP_REASONS = ("no_face", "too_small", "out_of_frame")
-# Reasons that may lie in the circumstances: such videos are tried again as long as the build is unfinished.
-PASSING_REASONS = ("changed", "crashed", "timeout", "vanished")
 READINGS = 2  # a file that changed while it was read is read again, but not for ever
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
 REGION_BUDGET = 256 << 20  # bytes of picture kept while a video is tracked; what is beyond is decoded a second time
-
-
-@dataclass(frozen=True)
-class VideoResult:
-    """What became of one source video: a row of the manifest."""
-
-    id: str
-    speaker: str
-    split: str
-    status: str = "ok"
-    error: str = ""
-    warning: str = ""
-    sha256: str = ""
-    fps: float = 0.0
-    width: int = 0
-    height: int = 0
-    frames_seen: int = 0
-    frames_kept: int = 0
-    drops: dict[str, int] = field(default_factory=dict)
-    frames_other_faces: int = 0
-    face_width_px: float = 0.0
-    scale: float = 0.0
-    padding: float = 0.0
 
 
 class Places(NamedTuple):
@@ -120,31 +94,6 @@ def prepare_video(root: Path, source: Source, settings: Settings, work: Path, mo
         result = failed(source, error.reason, str(error))
     save_result(put.result, result)
     return result
-
-
-def failed(source: Source, reason: str, message: str) -> VideoResult:
-    """The result of a video that gave nothing."""
-    return VideoResult(source.id, source.speaker, source.split, status="failed", error=f"{reason}: {message}")
-
-
-def is_passing(result: VideoResult) -> bool:
-    """Whether another try may well end otherwise."""
-    return result.status != "ok" and result.error.split(":")[0] in PASSING_REASONS
-
-
-def save_result(path: Path, result: VideoResult) -> None:
-    """Record that a video is done."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(asdict(result)), encoding="utf-8")
-
-
-def load_result(path: Path) -> VideoResult | None:
-    """A final result that `save_result` wrote; None where there is none, or trying again may give another."""
-    try:
-        result = VideoResult(**json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
-    return None if is_passing(result) else result
 
 
 def _prepare_unchanged(

@@ -6,12 +6,11 @@ import math
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from numba import types
 
 from pipeline.compiled import compiled
+from pipeline.video import Plane
 
-Plane = npt.NDArray[np.uint8]
 SUPPORT = 1.0  # half the filter's width, in pixels of the coarser of the two grids
 
 

@@ -12,10 +12,11 @@ from tqdm import tqdm
 from pipeline import crops
 from pipeline.errors import VideoError
 from pipeline.geometry import Points, face_width
-from pipeline.prepare import DROP_REASONS, plan_cuts
+from pipeline.prepare import plan_cuts
 from pipeline.regions import Box
 from pipeline.report.gather import Entry, Gathered, read_track
 from pipeline.report.pictures import Picture, data_uri
+from pipeline.result import DROP_REASONS
 from pipeline.settings import Settings
 from pipeline.shards import FRAME_SIZE
 from pipeline.track import Track

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from pipeline.errors import DatasetError
 from pipeline.manifest import read_manifest
-from pipeline.prepare import DROP_REASONS
 from pipeline.report import measures
+from pipeline.result import DROP_REASONS
 from pipeline.settings import digest_of
 from pipeline.shards import Dataset, ShardReader, VideoEntry
 from pipeline.track import Track, load_track

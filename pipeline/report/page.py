@@ -10,13 +10,13 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from pipeline.prepare import DROP_REASONS
 from pipeline.report.distributions import plots, short_name
 from pipeline.report.drops import DropExample
 from pipeline.report.gather import Entry, Gathered
 from pipeline.report.pictures import colour_ramp
 from pipeline.report.plots import figure
 from pipeline.report.rows import script_json
+from pipeline.result import DROP_REASONS
 
 SCRIPTS = ("dom.js", "trace.js", "entry.js", "speakers.js", "videos.js", "start.js")
 FAILURES_LISTED = 8  # a reason; the table of videos has them all

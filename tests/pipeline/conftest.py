@@ -6,6 +6,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from pipeline.ffmpeg_program import ffmpeg_path
@@ -36,3 +38,12 @@ def sample_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("sample")
     write_sample_corpus(root, speakers=3, clips=2, seconds=1.5, fps=10, workers=2)
     return root
+
+
+@pytest.fixture(scope="session")
+def frames(sample_root: Path) -> list[npt.NDArray[np.uint8]]:
+    """Luma of the first frame of every sample clip."""
+    from pipeline.video import read_frames
+
+    paths = sorted(sample_root.glob("volunteers/*/Clips/straightcam/*.mp4"))
+    return [next(iter(read_frames(path))).y.copy() for path in paths]

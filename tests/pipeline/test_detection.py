@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -25,17 +24,9 @@ from pipeline.tracking.predictor import LandmarkPredictor
 from pipeline.tracking.scene import Scene, likeness
 from pipeline.tracking.search import FaceSearch, SearchSettings
 from pipeline.tracking.settings import TrackSettings
-from pipeline.video import read_frames
 
 Luma = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float32]
-
-
-@pytest.fixture(scope="module")
-def frames(sample_root: Path) -> list[Luma]:
-    """The first frame of every sample clip."""
-    paths = sorted(sample_root.glob("volunteers/*/Clips/straightcam/*.mp4"))
-    return [next(iter(read_frames(path))).y.copy() for path in paths]
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import dlib
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,29 +9,16 @@ import pytest
 from pipeline.tracking.detection import Face, FaceDetector
 from pipeline.tracking.ensemble import Ensemble
 from pipeline.tracking.landmark_model import landmark_model_path
+from pipeline.tracking.plain import PlainDetector
 from pipeline.tracking.predictor import LandmarkPredictor, load_ensemble
-from pipeline.video import read_frames
 
 Luma = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
-def frames(sample_root: Path) -> list[Luma]:
-    """The first frame of every sample clip."""
-    paths = sorted(sample_root.glob("volunteers/*/Clips/straightcam/*.mp4"))
-    return [next(iter(read_frames(path))).y.copy() for path in paths]
-
-
-@pytest.fixture(scope="module")
-def dlibs() -> dlib.shape_predictor:
-    return dlib.shape_predictor(str(landmark_model_path()))
-
-
-def by_dlib(predictor: dlib.shape_predictor, luma: Luma, face: Face) -> Points:
-    corners = face.left, face.top, face.left + face.size, face.top + face.size
-    shape = predictor(luma, dlib.rectangle(*map(int, corners)))
-    return np.array([(part.x, part.y) for part in shape.parts()], np.float32)
+def plain() -> PlainDetector:
+    return PlainDetector(landmark_model_path(), studio_range=False)
 
 
 def boxes(luma: Luma) -> list[Face]:
@@ -45,12 +29,12 @@ def boxes(luma: Luma) -> list[Face]:
     return [*there, Face(0, 0, 150, 1.0), Face(width - 80, height - 60, 200, 1.0), Face(-70, 40, 33, 1.0)]
 
 
-def test_landmarks_are_dlibs_to_the_pixel(frames: list[Luma], dlibs: dlib.shape_predictor) -> None:
+def test_landmarks_are_dlibs_to_the_pixel(frames: list[Luma], plain: PlainDetector) -> None:
     rounded = LandmarkPredictor(landmark_model_path(), studio_range=False)
     exact = LandmarkPredictor(landmark_model_path(), studio_range=False, subpixel=True)
     for luma in frames:
         for face in boxes(luma):
-            expected = by_dlib(dlibs, luma, face)
+            expected = plain.landmarks(luma, face)
             np.testing.assert_array_equal(rounded.landmarks(luma, face), expected)
             assert np.abs(exact.landmarks(luma, face) - expected).max() <= 0.5 + 1e-3
 
@@ -79,11 +63,11 @@ def test_landmarks_move_with_the_box_and_its_pixels(frames: list[Luma]) -> None:
     np.testing.assert_array_equal(there, predictor.landmarks(frames[0], face) + np.array([90, 60], np.float32))
 
 
-def test_studio_range_is_stretched(frames: list[Luma], dlibs: dlib.shape_predictor) -> None:
+def test_studio_range_is_stretched(frames: list[Luma], plain: PlainDetector) -> None:
     face = boxes(frames[0])[0]
     stretched = np.clip(np.round((frames[0].astype(np.float64) - 16) * 255 / 219), 0, 255).astype(np.uint8)
     found = LandmarkPredictor(landmark_model_path()).landmarks(frames[0], face)
-    np.testing.assert_array_equal(found, by_dlib(dlibs, stretched, face))
+    np.testing.assert_array_equal(found, plain.landmarks(stretched, face))
 
 
 def test_the_model_is_read_whole() -> None:

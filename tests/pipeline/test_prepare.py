@@ -11,7 +11,8 @@ import pytest
 from pipeline import geometry, prepare
 from pipeline.bank import choose_bank
 from pipeline.corpora import Source
-from pipeline.prepare import load_result, places, plan_cuts, prepare_video
+from pipeline.prepare import places, plan_cuts, prepare_video
+from pipeline.result import load_result
 from pipeline.settings import Settings
 from pipeline.shards import ShardReader
 from pipeline.track import Track

@@ -25,13 +25,13 @@ from pipeline.errors import DatasetError
 from pipeline.files import sha256_of
 from pipeline.geometry import mouth_openness
 from pipeline.manifest import ManifestRow, write_manifest
-from pipeline.prepare import VideoResult
 from pipeline.report import measures, write_report
 from pipeline.report.drops import drop_examples
 from pipeline.report.gather import gather
 from pipeline.report.plots import Plot, Point, figure, outliers
 from pipeline.report.rows import choose_pictured, page_data, script_json
 from pipeline.report.suspicion import find_signs
+from pipeline.result import VideoResult
 from pipeline.settings import Settings, digest_of
 from pipeline.shards import FrameRow, VideoEntry, dataset_digest, merge_shards, open_dataset, write_shard
 from pipeline.track import Track, save_track

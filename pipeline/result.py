@@ -1,0 +1,62 @@
+"""What became of one source video: a row of the manifest, kept in a small file until its chunk is done."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pipeline.corpora import Source
+from pipeline.files import atomic_write
+
+DROP_REASONS = ("no_face", "too_small", "out_of_frame")
+# Reasons that may lie in the circumstances: such videos are tried again as long as the build is unfinished.
+PASSING_REASONS = ("changed", "crashed", "timeout", "vanished")
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """What became of one source video: a row of the manifest."""
+
+    id: str
+    speaker: str
+    split: str
+    status: str = "ok"
+    error: str = ""
+    warning: str = ""
+    sha256: str = ""
+    fps: float = 0.0
+    width: int = 0
+    height: int = 0
+    frames_seen: int = 0
+    frames_kept: int = 0
+    drops: dict[str, int] = field(default_factory=dict)
+    frames_other_faces: int = 0
+    face_width_px: float = 0.0
+    scale: float = 0.0
+    padding: float = 0.0
+
+
+def failed(source: Source, reason: str, message: str) -> VideoResult:
+    """The result of a video that gave nothing."""
+    return VideoResult(source.id, source.speaker, source.split, status="failed", error=f"{reason}: {message}")
+
+
+def is_passing(result: VideoResult) -> bool:
+    """Whether another try may well end otherwise."""
+    return result.status != "ok" and result.error.split(":")[0] in PASSING_REASONS
+
+
+def save_result(path: Path, result: VideoResult) -> None:
+    """Record that a video is done."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(asdict(result)), encoding="utf-8")
+
+
+def load_result(path: Path) -> VideoResult | None:
+    """A final result that `save_result` wrote; None where there is none, or trying again may give another."""
+    try:
+        result = VideoResult(**json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return None if is_passing(result) else result
