@@ -43,8 +43,8 @@ def main(args: argparse.Namespace) -> int:
         walls: dict[str, dict[int, list[float]]] = {way: {1: [], 2: []} for way in ways}
         for run_number in range(args.runs):
             for way, measure in ways.items():
-                for workers, times in walls[way].items():
-                    times.append(measure(run_number, workers))
+                for workers, seconds in walls[way].items():
+                    seconds.append(measure(run_number, workers))
     print(f"| {args.repeat * len(sources)} videos | one worker, wall s | two workers | times as fast | by run |")
     print("| --- | ---: | ---: | ---: | --- |")
     for way, times in walls.items():
