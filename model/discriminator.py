@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
+
+from model.spectral import spectral_norm
 
 
 class Discriminator(nn.Module):

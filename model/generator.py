@@ -7,9 +7,9 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import spectral_norm
 
 from model.config import ModelConfig
+from model.spectral import spectral_norm
 from model.warp import warp_bilinear
 
 BANK_CHANNELS = 5
@@ -110,7 +110,8 @@ class ResidualBlock(nn.Module):
 def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
     """The convolution with spectral norm, instance norm and ReLU.
 
-    A group norm with one channel a group is instance norm, and unlike `nn.InstanceNorm2d` it keeps channels_last.
+    A group norm with one channel a group is instance norm, and unlike `nn.InstanceNorm2d` it keeps channels_last
+    (compiled, and on a CPU).
     """
     channels = conv.out_channels
     return [spectral_norm(conv), nn.GroupNorm(channels, channels), nn.ReLU(inplace=True)]

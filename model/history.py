@@ -44,11 +44,11 @@ class ImageHistory:
         half = min(fakes.shape[0] // 2, self.capacity)
         if self._pool is None or half == 0:
             return fakes
-        kept = self._draw(fakes.shape[0], fakes.shape[0] - half).to(fakes.device)
-        drawn = self._draw(self.capacity, half).to(fakes.device)
+        kept = self._draw(fakes.shape[0], fakes.shape[0] - half, fakes.device)
+        drawn = self._draw(self.capacity, half, fakes.device)
         mixed = torch.cat((fakes[kept], self._pool[drawn]))
-        replaced = self._draw(self.capacity, half).to(fakes.device)
-        self._pool[replaced] = fakes[self._draw(fakes.shape[0], half).to(fakes.device)]
+        replaced = self._draw(self.capacity, half, fakes.device)
+        self._pool[replaced] = fakes[self._draw(fakes.shape[0], half, fakes.device)]
         return mixed
 
     def state_dict(self) -> dict[str, Any]:
@@ -80,6 +80,7 @@ class ImageHistory:
         self._pool[self._filled : end] = images[: end - self._filled]
         self._filled = end
 
-    def _draw(self, population: int, count: int) -> Tensor:
-        """`count` different indices below `population`."""
-        return torch.randperm(population, generator=self._generator)[:count]
+    def _draw(self, population: int, count: int, device: torch.device) -> Tensor:
+        """`count` different indices below `population`, on a device, without waiting for what that is at."""
+        indices = torch.randperm(population, generator=self._generator)[:count]
+        return indices.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else indices.to(device)

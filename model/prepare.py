@@ -71,19 +71,19 @@ def resize_area(images: Tensor, size: int) -> Tensor:
     """
     if images.shape[-1] == size and images.shape[-2] == size:
         return images
-    rows = _area_matrix(images.shape[-2], size).to(images)
-    columns = _area_matrix(images.shape[-1], size).to(images)
+    rows = _area_matrix(images.shape[-2], size, images.device)
+    columns = _area_matrix(images.shape[-1], size, images.device)
     return rows @ (images @ columns.T)
 
 
 @lru_cache(maxsize=8)
-def _area_matrix(stored: int, size: int) -> Tensor:
-    """(size, stored): the share of every stored pixel in every new one; rows sum to 1."""
+def _area_matrix(stored: int, size: int, device: torch.device) -> Tensor:
+    """(size, stored) float32: the share of every stored pixel in every new one; rows sum to 1."""
     scale = stored / size
     edges = torch.arange(size, dtype=torch.float64)[:, None] * scale
     pixels = torch.arange(stored, dtype=torch.float64)[None, :]
     overlap = torch.minimum(edges + scale, pixels + 1) - torch.maximum(edges, pixels)
-    return (overlap.clamp(min=0) / scale).float()
+    return (overlap.clamp(min=0) / scale).float().to(device)  # once: a copy to a GPU waits for all it has to do
 
 
 def to_network_range(frames: Tensor) -> Tensor:

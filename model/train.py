@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from model.config import PRECISIONS, LossWeights, ModelConfig, TrainConfig
 from model.distributed import Processes, joined_processes
 from model.perceptual import load_perceptual
 from model.session import EXIT_PREEMPTED, Run, train
-from pipeline.cli import run
+from pipeline.cli import one_line, run
 from pipeline.errors import InputError
 from pipeline.shards import open_dataset
 
@@ -37,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Train FLNet on a dataset that a build task made. The defaults are the paper's.",
         epilog="Several GPUs: torchrun --nproc-per-node 8 -m model.train --shards out/ . "
         f"Exit status: 0 done, 1 failed, {EXIT_PREEMPTED} saved and stopped by SIGTERM or SIGUSR1 (run again with "
-        "--resume).",
+        "--resume). torchrun passes SIGTERM on but not SIGUSR1, and has an exit status of its own.",
     )
     add = parser.add_argument
     add("--shards", type=Path, required=True, help="the dataset's folder (it holds dataset.json)")
@@ -120,7 +122,7 @@ def config_from(args: argparse.Namespace, device: torch.device) -> TrainConfig:
         discriminator_steps=max(args.discriminator_steps, 1),
         accumulation_steps=args.accumulate,
         precision=args.precision,
-        compile=device.type == "cuda" if args.compile is None else args.compile,
+        compile=_compiles_by_default(device) if args.compile is None else args.compile,
         augment=args.augment,
         seed=args.seed,
         checkpoint_every=args.checkpoint_every,
@@ -147,6 +149,19 @@ def parse_ablations(words: Sequence[str]) -> dict[str, Any]:
     return settings
 
 
+def _compiles_by_default(device: torch.device) -> bool:
+    """Whether `torch.compile` is worth it and can work: on a GPU, where there is what it builds its kernels with."""
+    if device.type != "cuda":
+        return False
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    if compiler and headers.is_file():
+        return True
+    lacking = f"Python's headers ({headers})" if compiler else "a C compiler"
+    print(f"training without torch.compile, which needs {lacking}: slower", file=sys.stderr)
+    return False
+
+
 def _train(args: argparse.Namespace) -> int:
     dataset = open_dataset(args.shards)
     folder = args.out or Path("runs") / args.shards.resolve().name
@@ -156,7 +171,13 @@ def _train(args: argparse.Namespace) -> int:
             torch.backends.cudnn.benchmark = True
         features = load_perceptual(args.vgg_weights) if config.weights.perceptual else None
         workers = default_workers(processes) if args.workers is None else args.workers
-        status = train(Run(folder, dataset, config, workers, args.resume), processes, features)
+        try:
+            status = train(Run(folder, dataset, config, workers, args.resume), processes, features)
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                f"the GPU's memory ran out; cut the batch with --accumulate {2 * config.accumulation_steps}, and add "
+                f"--resume ({one_line(error)})"
+            ) from error
         if processes.is_main and status == 0:
             print(f"{folder}: checkpoints, metrics.csv, grids/ and TensorBoard events are here")
         return status

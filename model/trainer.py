@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -33,27 +34,31 @@ class DivergenceError(FlnetError):
 
 @dataclass(frozen=True)
 class StepLosses:
-    """The losses of one step, still on the device, averaged over processes once `Processes.average` ran.
+    """The losses of one step, averaged over processes, on their way from the device.
 
     Attributes:
         step: generator updates done, this one included.
         names: the loss terms' symbols, "L_D" first for each discriminator update.
-        values: (len(names),) float32.
+        values: (len(names),) float32 on the CPU; of a GPU's step, not before `arrived`.
         videos: the video ids of each update's batch (this process's part), the generator's last.
+        arrived: of a GPU's step, when `values` is there.
     """
 
     step: int
     names: tuple[str, ...]
     values: Tensor
     videos: tuple[tuple[str, ...], ...]
+    arrived: torch.cuda.Event | None = None
 
     def checked(self) -> dict[str, float]:
-        """The terms by symbol as numbers ("L_D": the mean of its updates). Waits for the device.
+        """The terms by symbol as numbers ("L_D": the mean of its updates). Waits for the step, not for later ones.
 
         Raises:
             DivergenceError: a term is NaN, or infinite, or a total is beyond `DIVERGENCE_LIMIT`.
         """
         discriminator_updates = len(self.videos) - 1
+        if self.arrived is not None:
+            self.arrived.synchronize()
         numbers = self.values.tolist()
         for place, (name, number) in enumerate(zip(self.names, numbers, strict=True)):
             bounded = name not in ("L_D", "total") or abs(number) < DIVERGENCE_LIMIT
@@ -101,7 +106,8 @@ class Trainer:
         self.discriminator_optimizer = self._adam(self.discriminator)
         self.history = ImageHistory(config.history_size, config.seed)
         self.autocast = uses_bf16(config, self.device)
-        compiled: Callable[[nn.Module], Any] = torch.compile if config.compile else lambda module: module
+        # The discriminator sees two sizes of batch: code for each, rather than slower code for all.
+        compiled = partial(torch.compile, dynamic=False) if config.compile else lambda module: module
         self._generate: Callable[[Tensor, Tensor], GeneratorOutput] = compiled(self.generator)
         self._judge: Callable[[Tensor], Tensor] = compiled(self.discriminator)
 
@@ -123,7 +129,11 @@ class Trainer:
         losses.extend(self._update_generator(self._prepare(batch)).items())
         self.step_count += 1
         values = self.processes.average(torch.stack([loss.detach().float() for _, loss in losses]))
-        return StepLosses(self.step_count, tuple(name for name, _ in losses), values, tuple(videos))
+        values, arrived = values.to("cpu", non_blocking=True), None
+        if self.device.type == "cuda":
+            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            arrived.record()
+        return StepLosses(self.step_count, tuple(name for name, _ in losses), values, tuple(videos), arrived)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, as tensors and plain types; complete on the main process."""
@@ -150,13 +160,7 @@ class Trainer:
             (self.generator_optimizer, "generator_optimizer"),
             (self.discriminator_optimizer, "discriminator_optimizer"),
         ):
-            # Which implementation of Adam runs belongs to the machine, not to the checkpoint.
-            implementation = [
-                {key: group[key] for key in ("fused", "foreach", "capturable")} for group in optimizer.param_groups
-            ]
-            optimizer.load_state_dict(state[name])
-            for group, own in zip(optimizer.param_groups, implementation, strict=True):
-                group.update(own)
+            _load_optimizer(optimizer, state[name])
         self.history.load_state_dict(state["history"], self.device)
         torch.set_rng_state(state["random"]["torch"])
         if self.device.type == "cuda" and len(state["random"]["cuda"]) == torch.cuda.device_count():
@@ -223,6 +227,16 @@ class Trainer:
         return torch.optim.Adam(network.parameters(), self.config.learning_rate, self.config.betas, fused=fused)
 
 
+def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load Adam's state from whatever machine; which implementation runs, and how memory is laid out, is this one's."""
+    own = [{key: group[key] for key in ("fused", "foreach", "capturable")} for group in optimizer.param_groups]
+    groups = [{**group, **ours} for group, ours in zip(state["param_groups"], own, strict=True)]
+    optimizer.load_state_dict({**state, "param_groups": groups})  # looks at `fused` to place the count of steps
+    for parameter, values in optimizer.state.items():
+        for name in ("exp_avg", "exp_avg_sq"):
+            values[name] = torch.empty_like(parameter).copy_(values[name])
+
+
 def batches_per_step(config: TrainConfig) -> int:
     """Batches in one step: the generator's and, with the adversarial term, one per discriminator update."""
     return 1 + (config.discriminator_steps if config.weights.adversarial > 0 else 0)
@@ -231,5 +245,5 @@ def batches_per_step(config: TrainConfig) -> int:
 def uses_bf16(config: TrainConfig, device: torch.device) -> bool:
     """Whether the networks run under bfloat16 autocast: where asked for, or by default on a GPU that has it."""
     if config.precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return config.precision == "bf16"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from model.checkpoint import checkpoint_path, load_checkpoint
 from model.config import LossWeights, ModelConfig, TrainConfig
@@ -103,15 +105,41 @@ def test_training_learns(tiny_dataset: Path, tmp_path: Path) -> None:
 
 
 def test_accumulated_parts_do_what_the_whole_batch_does(tiny_dataset: Path, tmp_path: Path) -> None:
-    """One step: the parts' losses and gradients are the whole batch's (spectral norm looks twice as often)."""
-    losses = []
+    """One step: the parts' losses and gradients are the whole batch's."""
+    losses, gradients = [], []
     for parts in (1, 2):
-        config = replace(SMALL, accumulation_steps=parts, weights=LossWeights(perceptual=0.0, adversarial=0.0))
+        config = replace(SMALL, accumulation_steps=parts, discriminator_steps=1)
         planner = make_planner(run_of(tmp_path, tiny_dataset, config), ALONE)
         trainer = Trainer(config, ALONE)
-        trainer.generator.eval()  # spectral norm stands still
-        losses.append(trainer.step(batches(BatchDataset(planner.plan), 0, 1, workers=0)).checked())
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+        networks = nn.ModuleList((trainer.generator, trainer.discriminator))
+        networks.eval()  # spectral norm stands still, where in training it looks at every part
+        losses.append(trainer.step(batches(BatchDataset(planner.plan), 0, 2, workers=0)).checked())
+        gradients.append([parameter.grad for parameter in networks.parameters()])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5, abs=2e-5)
+    for whole, summed in zip(*gradients, strict=True):
+        assert whole is not None
+        assert summed is not None
+        torch.testing.assert_close(whole, summed, rtol=1e-3, atol=1e-5)
+
+
+def test_a_checkpoint_of_another_machine_fits_this_one(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Of one with other memory layouts and another implementation of Adam, as between a GPU and a CPU."""
+    config = replace(SMALL, weights=LossWeights(perceptual=0.0, adversarial=0.0))
+    planner = make_planner(run_of(tmp_path, tiny_dataset, config), ALONE)
+    first, second = batches(BatchDataset(planner.plan), 0, 2, workers=0)
+    there, here = Trainer(config, ALONE), Trainer(config, ALONE)
+    there.step(iter([first]))
+    here.generator_optimizer.param_groups[0]["fused"] = True
+    here.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    here.load_state_dict(copy.deepcopy(there.state_dict()))
+    assert here.generator_optimizer.param_groups[0]["fused"] is True
+    for parameter, values in here.generator_optimizer.state.items():
+        assert isinstance(values["step"], torch.Tensor)
+        assert values["step"].item() == 1
+        assert values["exp_avg"].stride() == values["exp_avg_sq"].stride() == parameter.stride()
+    assert here.step(iter([second])).checked() == pytest.approx(there.step(iter([second])).checked(), rel=1e-4)
+    for one, other in zip(there.generator.parameters(), here.generator.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=2e-5)  # of steps of 1e-4
 
 
 def test_a_batch_that_cannot_be_cut_is_refused() -> None:
