@@ -2,13 +2,15 @@
 # podman build -t flnet --build-arg TORCH_INDEX=URL .   for the CPU, a quarter of the size: URL is the CPU wheels' index
 #                                                       that PyTorch's installation page names
 # podman run --rm -v /data:/data flnet luigi --module pipeline BuildTimit --corpus-root /data/TCD-TIMIT --out /data/out
-# (docker likewise). The same versions as everywhere: `make setup` installs those of constraints.txt.
+# podman run --rm --gpus all --shm-size 1g -v /data:/data flnet python -m model.train --shards /data/out --out /data/run
+# (docker likewise; training's loader processes hand batches over in shared memory). The same versions as everywhere: `make setup` installs those of constraints.txt.
 FROM docker.io/library/debian:bookworm-slim
 
 ARG TORCH_INDEX=
 
+# gcc and Python's headers: torch.compile, which training on a GPU uses, builds its kernels' launchers with them.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates make python3 python3-venv \
+    && apt-get install -y --no-install-recommends ca-certificates gcc libc6-dev make python3 python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
 
 RUN useradd --create-home --uid 1000 flnet

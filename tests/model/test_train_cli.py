@@ -144,3 +144,22 @@ def test_a_killed_run_leaves_no_worker_behind(training: subprocess.Popen[str]) -
     assert helpers
     training.kill()
     assert psutil.wait_procs(helpers, timeout=30)[1] == []
+
+
+def test_torchrun_stopped_and_gone_on_with(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Two processes; SIGTERM goes to torchrun alone, which passes it on and has a status of its own."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*torchrun, "-m", "model.train", "--shards", str(tiny_dataset), "--out", str(tmp_path), *SMALL]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([*command, "--steps", "100000", "--log-every", "1"], env=environment) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "metrics.csv").is_file() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.terminate()
+        process.wait(timeout=60)
+    (checkpoint,) = list_checkpoints(tmp_path)
+    step = load_checkpoint(checkpoint)["step"]
+    assert step >= 1
+    more = ["--steps", str(step + 2), "--log-every", "1", "--resume"]
+    subprocess.run([*command, *more], env=environment, check=True, timeout=120)
+    assert [int(row["step"]) for row in metrics(tmp_path)] == list(range(1, step + 3))
