@@ -23,26 +23,32 @@ CENTRES = {"nose": geometry.nose_tip, "eyes": geometry.eyes_midpoint}
 ANCHOR = 111.75
 ROOM = 0.92  # of the half-width: the share within which nearly all landmarks of nearly all frames must lie
 REACH_PERCENTILE = 99.0
-SLACK = 1.15  # of a guessed crop box: how much larger than its own frame asks
+SLACK = 1.15  # of a guessed crop box: how much larger than the frames so far ask
 
 Corners = tuple[float, float, float, float]  # left, top, right, bottom
 
 
-def crop_scale(landmarks: Points, centre: str, face_fraction: float, size: int) -> float:
+def reach(landmarks: Points, centre: str) -> npt.NDArray[np.float32]:
+    """How far the farthest landmark lies from the centre, along either axis: (..., 68, 2) -> (...,) pixels."""
+    return np.asarray(np.abs(landmarks - CENTRES[centre](landmarks)[..., None, :]).max((-2, -1)), np.float32)
+
+
+def crop_scale(
+    face_widths: npt.NDArray[np.float32], reaches: npt.NDArray[np.float32], face_fraction: float, size: int
+) -> float:
     """The scale of a whole video, crop pixels per source pixel.
 
     The median face width becomes `face_fraction` of the crop's; smaller where the landmarks would not all find room, as
     with a crop about the eyes, from which the chin is far.
 
     Args:
-        landmarks: (n, 68, 2) source pixels, n >= 1.
-        centre: a key of `CENTRES`.
+        face_widths: (n,) `geometry.face_width` of the frames, source pixels, n >= 1.
+        reaches: (n,) their `reach`.
         face_fraction: in (0, 1].
         size: height and width of the crop.
     """
-    by_width = face_fraction * size / float(np.median(geometry.face_width(landmarks)))
-    reach = np.abs(landmarks - CENTRES[centre](landmarks)[:, None]).max((1, 2))
-    by_reach = ROOM * (size / 2) / float(np.percentile(reach, REACH_PERCENTILE))
+    by_width = face_fraction * size / float(np.median(face_widths))
+    by_reach = ROOM * (size / 2) / float(np.percentile(reaches, REACH_PERCENTILE))
     return min(by_width, by_reach)
 
 
@@ -62,13 +68,21 @@ def source_box(transform: npt.NDArray[np.float32], size: int) -> Box:
     return Box(left, top, right, bottom)
 
 
-def likely_box(landmarks: Points, centre: str, face_fraction: float) -> Box:
-    """A guess at `source_box` from one frame alone, generous, for keeping pixels before the video's scale is known."""
-    anchor = CENTRES[centre](landmarks)
-    reach = float(np.abs(landmarks - anchor).max()) / ROOM
-    half = SLACK * max(reach, float(geometry.face_width(landmarks)) / (2 * face_fraction)) + 4
-    x, y = (round(float(value) / 2) * 2 for value in anchor)
-    side = round(half / 2) * 2
+def likely_half(landmarks: Points, centre: str, face_fraction: float) -> float:
+    """Half of the side of a crop, in source pixels, if all frames were like this one."""
+    return max(float(reach(landmarks, centre)) / ROOM, float(geometry.face_width(landmarks)) / (2 * face_fraction))
+
+
+def likely_box(landmarks: Points, centre: str, half: float) -> Box:
+    """A guess at a frame's `source_box`, generous, for keeping pixels before the video's scale is known.
+
+    Args:
+        landmarks: (68, 2) source pixels.
+        centre: a key of `CENTRES`.
+        half: the largest `likely_half` of the frames so far.
+    """
+    x, y = (round(float(value) / 2) * 2 for value in CENTRES[centre](landmarks))
+    side = round((SLACK * half + 4) / 2) * 2
     return Box(x - side, y - side, x + side, y + side)
 
 

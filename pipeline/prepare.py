@@ -35,6 +35,7 @@ from pipeline.weights import k_codes, k_table
 READINGS = 2  # a file that changed while it was read is read again, but not for ever
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
+BLOCK = 4096  # frames whose landmarks are measured at a time
 REGION_BUDGET = 256 << 20  # bytes of picture kept while a video is tracked; what is beyond is decoded a second time
 
 
@@ -162,8 +163,12 @@ def _track(path: Path, settings: Settings, model: Path | None) -> tuple[Track, R
     """Follow the face, keeping of each frame the pixels that its crop is likely to need."""
     store = RegionStore(REGION_BUDGET)
 
+    half = 0.0
+
     def keep(place: int, frame: Frame, landmarks: geometry.Points) -> None:
-        store.keep(place, frame, crops.likely_box(landmarks, settings.centre, settings.face_fraction))
+        nonlocal half
+        half = max(half, crops.likely_half(landmarks, settings.centre, settings.face_fraction))
+        store.keep(place, frame, crops.likely_box(landmarks, settings.centre, half))
 
     return follow(path, settings.track, _model(model), keep), store
 
@@ -180,14 +185,15 @@ def plan_cuts(track: Track, settings: Settings) -> tuple[list[Cut], dict[str, in
         The cuts in order of time, drops by reason, and the video's scale (0 where no frame was left to measure).
     """
     drops = Counter(dict.fromkeys(DROP_REASONS, 0))
-    seen = np.isfinite(track.landmarks[:, 0, 0])
+    widths = geometry.face_width(track.landmarks)  # NaN where there is no face
+    seen, wide = np.isfinite(widths), widths >= settings.min_face_px
     drops["no_face"] = int((~seen).sum())
-    wide = np.zeros(len(track), bool)
-    wide[seen] = geometry.face_width(track.landmarks[seen]) >= settings.min_face_px
     drops["too_small"] = int((seen & ~wide).sum())
     if not wide.any():
         return [], dict(drops), 0.0
-    scale = crops.crop_scale(track.landmarks[wide], settings.centre, settings.face_fraction, FRAME_SIZE)
+    blocks = np.split(track.landmarks, range(BLOCK, len(track), BLOCK))  # a long video's differences are many bytes
+    reaches = np.concatenate([crops.reach(block, settings.centre) for block in blocks])
+    scale = crops.crop_scale(widths[wide], reaches[wide], settings.face_fraction, FRAME_SIZE)
     steady = smooth(track.landmarks, settings.smooth_centres)
     cuts = []
     for place in np.flatnonzero(wide):
@@ -210,17 +216,21 @@ def _rows(
     path: Path, track: Track, cuts: Sequence[Cut], store: RegionStore, settings: Settings
 ) -> tuple[VideoEntry, Iterator[FrameRow]]:
     """The shard's entry (without names) and rows; pixels are made as the rows are drawn."""
-    landmarks = [geometry.apply_affine(cut.transform, track.landmarks[cut.frame]).astype(np.float32) for cut in cuts]
-    openness = geometry.mouth_openness(np.stack(landmarks))
+
+    def landmarks(cut: Cut) -> geometry.Points:
+        return geometry.apply_affine(cut.transform, track.landmarks[cut.frame]).astype(np.float32)
+
+    openness = np.array([geometry.mouth_openness(landmarks(cut)) for cut in cuts])
     bank = tuple(int(row) for row in choose_bank(openness, settings.bank_size))
     entry = VideoEntry("", "", "", track.fps, 0, len(cuts), bank)
 
     def rows() -> Iterator[FrameRow]:
         for row, (cut, pixels) in enumerate(zip(cuts, _pixels(path, track, cuts, store), strict=True)):
+            points = landmarks(cut)
             yield FrameRow(
                 frames=pixels,
-                landmarks=landmarks[row],
-                k_codes=k_codes(landmarks[row], FRAME_SIZE, settings.k_gamma, settings.k_floor),
+                landmarks=points,
+                k_codes=k_codes(points, FRAME_SIZE, settings.k_gamma, settings.k_floor),
                 mouth_openness=float(openness[row]),
                 frame_index=int(track.frame_index[cut.frame]),
                 pts_seconds=float(track.pts_seconds[cut.frame]),

@@ -41,6 +41,11 @@ class Region:
     v: Plane
     colour: Colour
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its planes."""
+        return self.y.nbytes + self.u.nbytes + self.v.nbytes
+
 
 def keep_region(frame: Frame, box: Box) -> Region:
     """Copy the part of `box` that is inside the frame."""
@@ -59,18 +64,22 @@ def keep_region(frame: Frame, box: Box) -> Region:
 
 
 class RegionStore:
-    """Regions by frame, as many as fit in `budget` bytes; what did not fit must be decoded again."""
+    """Regions by frame, the latest that fit in `budget` bytes.
+
+    What did not fit must be decoded again, from the video's beginning on: if that is its first frames, it is soon done.
+    """
 
     def __init__(self, budget: int) -> None:
         self._left = budget
         self._regions: dict[int, Region] = {}
 
     def keep(self, place: int, frame: Frame, box: Box) -> None:
-        """Copy `box` of the frame while the budget lasts."""
-        if self._left > 0:
-            region = keep_region(frame, box)
-            self._regions[place] = region
-            self._left -= region.y.nbytes + region.u.nbytes + region.v.nbytes
+        """Copy `box` of the frame, and forget the oldest regions if the budget asks for it."""
+        region = keep_region(frame, box)
+        self._regions[place] = region
+        self._left -= region.nbytes
+        while self._left < 0:
+            self._left += self._regions.pop(next(iter(self._regions))).nbytes
 
     def covers(self, place: int, box: Box) -> bool:
         """Whether the frame's region was kept and holds `box`, which must be clipped to the picture."""

@@ -36,8 +36,9 @@ def _runs(landmarks: Points) -> list[tuple[int, int]]:
     both = np.flatnonzero(seen[1:] & seen[:-1]) + 1
     step[both] = np.linalg.norm(landmarks[both] - landmarks[both - 1], axis=-1).mean(-1) / face_width(landmarks[both])
     begins = np.flatnonzero(seen & (step > LEAP))
-    gaps = np.flatnonzero(~seen)
-    return [(int(b), int(min([*begins[begins > b], *gaps[gaps > b], len(landmarks)]))) for b in begins]
+    stops = np.sort(np.concatenate([begins, np.flatnonzero(~seen), [len(landmarks)]]))
+    ends = stops[np.searchsorted(stops, begins, side="right")]
+    return [(int(begin), int(end)) for begin, end in zip(begins, ends, strict=True)]
 
 
 def _gaussian(run: npt.NDArray[np.float64], sigma: float) -> npt.NDArray[np.float64]:

@@ -47,7 +47,8 @@ def follow(
     Raises:
         VideoError: the video cannot be decoded.
     """
-    frame_index, pts_seconds, landmarks, score, faces = [], [], [], [], []
+    frame_index, pts_seconds, score, faces = [], [], [], []
+    landmarks = bytearray()  # a list of arrays would take as much again to join
     nowhere = np.full((LANDMARKS, 2), np.nan, np.float32)
     tracker: FaceTracker | None = None
     with VideoReader(path) as reader:
@@ -58,7 +59,7 @@ def follow(
                 on_face(place, frame, seen.landmarks)
             frame_index.append(frame.index)
             pts_seconds.append(frame.pts_seconds)
-            landmarks.append(nowhere if seen.landmarks is None else seen.landmarks)
+            landmarks += (nowhere if seen.landmarks is None else seen.landmarks.astype(np.float32)).tobytes()
             score.append(np.nan if seen.landmarks is None else seen.score)
             faces.append(seen.faces)
     return Track(
@@ -68,7 +69,7 @@ def follow(
         tuple(reader.errors[:MAX_WARNINGS]),
         np.array(frame_index, np.int32),
         _times(np.array(pts_seconds), reader.fps),
-        np.array(landmarks, np.float32),
+        np.frombuffer(landmarks, np.float32).reshape(-1, LANDMARKS, 2),
         np.array(score, np.float32),
         np.array(faces, np.int32),
     )

@@ -35,7 +35,7 @@ CONTAINERS = (
 )
 OPTIONS = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS, "max_pixels": str(MAX_PIXELS)}
 
-AHEAD_BYTES = 24 << 20  # of pictures, decoded in a row
+AHEAD_BYTES, AHEAD_PICTURES = 24 << 20, 64  # decoded in a row, at most
 
 PLANAR = ("yuv420p", "yuvj420p")  # formats taken as they are; others are converted to the first
 MATRICES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
@@ -139,20 +139,28 @@ class VideoReader:
             yield from self._attempt(self._stream.codec_context.decode) or ()
 
     def _planar(self, pictures: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
-        """Pictures as displayed, in 4:2:0; most are already."""
+        """Pictures as displayed, in 4:2:0 and of the first one's size; most are already."""
         graph, made_for = None, None
         rotation: int | None = None
         turn: tuple[str, ...] = ()
+        size: tuple[int, int] | None = None
         for picture in pictures:
             if picture.rotation != rotation:  # else not looked at: a picture asked for side data is freed late
                 rotation, turn = picture.rotation, _turning_filters(picture.side_data.get("DISPLAYMATRIX"))
-            if not turn and picture.format.name in PLANAR:
+            on_its_side = any(name.startswith("transpose") for name in turn)
+            shown = (picture.height, picture.width) if on_its_side else (picture.width, picture.height)
+            size = size or shown
+            if not turn and shown == size and picture.format.name in PLANAR:
                 yield picture
                 continue
-            kind = (turn, picture.format.name, picture.width, picture.height, picture.colorspace, picture.color_range)
-            if graph is None or kind != made_for:
-                graph, made_for = _graph(picture, (*turn, "format=yuv420p")), kind
-            result = self._attempt(partial(_filtered, graph, picture))
+            kind = (turn, shown, picture.format.name, picture.colorspace, picture.color_range)
+            if kind != made_for:
+                scaling = () if shown == size else ("scale={}:{}".format(*size),)
+                graph = self._attempt(partial(_graph, picture, (*turn, *scaling, "format=yuv420p")))
+                made_for = kind
+                if scaling:
+                    self.errors.append("the picture's size changes from {}x{} to {}x{}".format(*size, *shown))
+            result = None if graph is None else self._attempt(partial(_filtered, graph, picture))
             if result is not None:
                 yield result
 
@@ -191,7 +199,7 @@ def _ahead(pictures: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
     """
     for first in pictures:
         held = sum(plane.buffer_size for plane in first.planes)
-        yield from [first, *islice(pictures, AHEAD_BYTES // held)]
+        yield from [first, *islice(pictures, min(AHEAD_BYTES // held, AHEAD_PICTURES - 1))]
 
 
 def _seconds(picture: av.VideoFrame) -> float:

@@ -77,7 +77,7 @@ def _reals(pairs: npt.NDArray[np.int32]) -> Float32s:
     return np.squeeze(np.ldexp(pairs[..., ::2].astype(np.float32), pairs[..., 1::2]))
 
 
-@compiled()
+@compiled(types.uint8[::1], types.int64, types.int32[::1])
 def _unpack(data: npt.NDArray[np.uint8], at: int, out: npt.NDArray[np.int32]) -> int:
     """Read as many integers as `out` holds; returns where they end. A byte tells their length and sign."""
     for i in range(len(out)):
@@ -90,7 +90,7 @@ def _unpack(data: npt.NDArray[np.uint8], at: int, out: npt.NDArray[np.int32]) ->
     return at
 
 
-@compiled()
+@compiled(types.float32[::1], types.float32[::1])
 def _turn(mean_shape: Float32s, shape: Float32s) -> tuple[np.float32, np.float32]:
     """The turn and scaling that takes one shape to another as nearly as can be: its cosine and sine, scaled."""
     count = len(shape) // 2

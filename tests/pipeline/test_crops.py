@@ -28,6 +28,10 @@ def a_frame(luma: np.ndarray, u: int = 128, v: int = 128) -> Frame:
     return Frame(0, 0.0, luma, np.full(half, u, np.uint8), np.full(half, v, np.uint8), VIDEO)
 
 
+def scale_of(faces: np.ndarray, centre: str, face_fraction: float) -> float:
+    return crops.crop_scale(geometry.face_width(faces), crops.reach(faces, centre), face_fraction, SIZE)
+
+
 def crop_of(frame: Frame, transform: np.ndarray) -> np.ndarray:
     return crops.cut(keep_region(frame, crops.source_box(transform, SIZE)), transform, SIZE)
 
@@ -35,7 +39,7 @@ def crop_of(frame: Frame, transform: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("centre", ["nose", "eyes"])
 def test_the_anchor_is_at_the_middle_to_half_a_pixel(centre: str) -> None:
     landmarks = a_face((301.3, 207.9), 180)
-    scale = crops.crop_scale(landmarks[None], centre, 0.6, SIZE)
+    scale = scale_of(landmarks[None], centre, 0.6)
     transform = crops.crop_transform(landmarks, scale, centre, SIZE)
     anchor = geometry.apply_affine(transform, crops.CENTRES[centre](landmarks))
     for middle in (111.5, 112.0):  # of pixel centres, and of pixel numbers
@@ -44,15 +48,16 @@ def test_the_anchor_is_at_the_middle_to_half_a_pixel(centre: str) -> None:
 
 def test_scale_makes_the_face_the_asked_share_of_the_width() -> None:
     faces = np.stack([a_face((100 + i, 90), width) for i, width in enumerate((100, 120, 110, 500, 111))])
-    assert crops.crop_scale(faces, "nose", 0.5, SIZE) == pytest.approx(0.5 * SIZE / 111, rel=1e-3) or (
-        crops.crop_scale(faces, "nose", 0.5, SIZE) < 0.5 * SIZE / 111
-    )
+    widths = geometry.face_width(faces)
+    near, far = np.full(5, 60, np.float32), np.full(5, 300, np.float32)
+    assert crops.crop_scale(widths, near, 0.5, SIZE) == pytest.approx(0.5 * SIZE / 111, rel=1e-3)
+    assert crops.crop_scale(widths, far, 0.5, SIZE) == pytest.approx(crops.ROOM * SIZE / 2 / 300, rel=1e-3)
 
 
 @pytest.mark.parametrize("centre", ["nose", "eyes"])
 def test_all_landmarks_find_room(centre: str) -> None:
     faces = np.stack([a_face((400, 300), width) for width in np.linspace(150, 165, 40)])
-    scale = crops.crop_scale(faces, centre, 0.6, SIZE)
+    scale = scale_of(faces, centre, 0.6)
     for face in faces:
         inside = geometry.apply_affine(crops.crop_transform(face, scale, centre, SIZE), face)
         assert inside.min() > 0
@@ -145,18 +150,22 @@ def test_a_region_that_covers_gives_the_pixels_of_a_fresh_one() -> None:
 
 def test_the_likely_box_covers_the_crop_of_a_steady_video() -> None:
     faces = np.stack([a_face((400, 300), width) for width in np.linspace(150, 170, 30)])
-    scale = crops.crop_scale(faces, "nose", 0.6, SIZE)
+    scale = scale_of(faces, "nose", 0.6)
     for face in faces:
         needed = crops.source_box(crops.crop_transform(face, scale, "nose", SIZE), SIZE)
-        assert crops.likely_box(face, "nose", 0.6).contains(needed)
+        assert crops.likely_box(face, "nose", crops.likely_half(face, "nose", 0.6)).contains(needed)
 
 
 def test_a_store_keeps_within_its_budget() -> None:
     frame = a_frame(np.zeros((100, 100), np.uint8))
     store = RegionStore(budget=20_000)  # a frame takes 15 000
     for place in range(4):
-        store.keep(place, frame, Box(0, 0, 100, 100))
-    assert [store.covers(place, Box(10, 10, 90, 90)) for place in range(4)] == [True, True, False, False]
-    assert not store.covers(0, Box(0, 0, 101, 100))
-    assert isinstance(store.take(0), Region)
-    assert not store.covers(0, Box(10, 10, 90, 90))
+        store.keep(place, frame, Box(0, 0, 80, 100))
+    assert [store.covers(place, Box(10, 10, 80, 90)) for place in range(4)] == [False, False, False, True]
+    store.keep(4, frame, Box(0, 0, 40, 50))
+    assert [store.covers(place, Box(10, 10, 40, 50)) for place in range(5)] == [False, False, False, True, True]
+    assert not store.covers(4, Box(0, 0, 41, 50))
+    assert isinstance(store.take(3), Region)
+    assert not store.covers(3, Box(10, 10, 80, 90))
+    store.keep(5, frame, Box(0, 0, 1000, 1000))
+    assert not any(store.covers(place, Box(0, 0, 8, 8)) for place in range(4))

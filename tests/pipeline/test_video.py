@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -14,7 +15,7 @@ import pytest
 
 from pipeline.errors import VideoError
 from pipeline.ffmpeg_program import ffmpeg_path
-from pipeline.video import VideoReader, read_frames
+from pipeline.video import AHEAD_PICTURES, VideoReader, read_frames
 
 MakeVideo = Callable[..., Path]
 
@@ -200,3 +201,43 @@ def test_planes_cannot_be_written(make_video: MakeVideo) -> None:
     frame = next(iter(read_frames(make_video("a.mp4", "-c:v", "libx264"))))
     with pytest.raises(ValueError, match="read-only"):
         frame.y[0, 0] = 1
+
+
+def test_pictures_that_change_in_size_are_scaled_to_the_first_and_reported(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
+    parts = [
+        make_video(f"{size}.ts", "-c:v", "libx264", source=f"testsrc2=size={size}:rate=25:duration=0.4")
+        for size in ("320x240", "640x480")
+    ]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with VideoReader(joined) as reader:
+        frames = [frame.y.copy() for frame in reader]
+    expected = decode_by_the_book(joined)
+    assert len(frames) == len(expected) == 20
+    assert all(np.abs(a.astype(float) - b).mean() < 0.5 for a, b in zip(frames, expected, strict=True))
+    assert (reader.width, reader.height) == (320, 240)
+    assert "the picture's size changes from 320x240 to 640x480" in reader.errors
+
+
+def test_colours_that_ffmpeg_cannot_convert_are_unreadable(make_video: MakeVideo) -> None:
+    arguments = ["-c:v", "libx264", "-pix_fmt", "yuv422p10le", "-x264-params", "colormatrix=bt2020c"]
+    with pytest.raises(VideoError) as raised:
+        list(read_frames(make_video("constant_luminance.mp4", *arguments)))
+    assert raised.value.reason == "unreadable"
+
+
+def test_tiny_pictures_are_not_all_decoded_at_once(make_video: MakeVideo) -> None:
+    path = make_video("tiny.mp4", "-c:v", "libx264", source="testsrc2=size=32x32:rate=25:duration=8")
+    with VideoReader(path) as reader:
+        read, pictures = [], reader._pictures
+
+        def counted() -> Iterator[Any]:
+            for picture in pictures():
+                read.append(1)
+                yield picture
+
+        reader._pictures = counted  # type: ignore[method-assign]
+        next(iter(reader))
+    assert len(read) == AHEAD_PICTURES
