@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import cv2
 import joblib
 
 from pipeline.corpora import Source
@@ -134,6 +133,8 @@ def prepare_safely(
     Raises:
         FlnetError, OSError, MemoryError: as `prepare_video`; also when the process was killed from outside.
     """
+    import cv2
+
     model = landmark_model_path(landmark_model)
     load_models(model)  # here, so that every child has them at once
     cv2.setNumThreads(1)  # here: in a child, this would wait for ever for threads that are not there

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -106,6 +105,8 @@ def cut(region: Region, transform: npt.NDArray[np.float32], size: int) -> npt.ND
     Returns:
         (size, size, 3) uint8 RGB.
     """
+    import cv2
+
     from pipeline.resample import resample
 
     left, top, right, _ = _box_corners(transform, size)

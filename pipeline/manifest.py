@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import pandas
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.errors import DatasetError
 from pipeline.files import atomic_write
 from pipeline.result import DROP_REASONS, VideoResult
+
+if TYPE_CHECKING:
+    import pandas
 
 TEXT_COLUMNS = ("id", "speaker", "split", "path", "sha256", "shard", "status", "error", "warning")
 
@@ -25,6 +26,8 @@ class ManifestRow(NamedTuple):
 
 def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
     """Write the table, sorted by id, atomically."""
+    import pandas  # here: scheduling writes no tables, and starts sooner
+
     table = pandas.DataFrame([_columns(*row) for row in rows]).sort_values("id", kind="stable")
     with atomic_write(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n", errors="surrogateescape")
@@ -36,6 +39,8 @@ def read_manifest(path: Path) -> pandas.DataFrame:
     Raises:
         DatasetError: missing or damaged.
     """
+    import pandas
+
     try:
         table = pandas.read_csv(
             path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, encoding_errors="surrogateescape"

@@ -179,3 +179,9 @@ def test_luigids_page_is_told_how_far_a_chunk_is(sample_root: Path, tmp_path: Pa
     assert messages[-1].endswith(" 0 s left, 0 failed")
     assert percentages[-1] == 100
     assert len(messages) == 2
+
+
+def test_scheduling_does_not_load_what_only_preparing_needs() -> None:
+    command = "import sys, pipeline; print(sorted({'cv2', 'dlib', 'numba', 'pandas', 'torch'} & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", command], check=True, stdout=subprocess.PIPE, text=True)
+    assert told.stdout == "[]\n"
