@@ -1,10 +1,11 @@
 """How a build scales: two workers against one, on two cores.
 
-    python benchmarks/workers.py CORPUS [--runs 3] [--repeat 16]
+    python benchmarks/workers.py CORPUS [--runs 5] [--repeat 16]
 
-Wall time of the user's command, one and two workers in turn, medians over the runs; every video stands in the folder
-`--repeat` times (copied), so that starting up, which is not shared, does not decide. Beside it what the machine itself
-gives: the same videos decoded, and nothing else, by one process and by two.
+Wall time of the user's command, one and two workers in turn; each turn gives a ratio, whose median counts (a machine
+with other guests is another one a minute later). Every video stands in the folder `--repeat` times (copied), so that
+starting up, which is not shared, does not decide. Beside it what the machine itself gives: the same videos decoded, and
+nothing else, by one process and by two.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ def main(args: argparse.Namespace) -> int:
             for way, measure in ways.items():
                 for workers, seconds in walls[way].items():
                     seconds.append(measure(run_number, workers))
-    print(f"| {args.repeat * len(sources)} videos | one worker, wall s | two workers | times as fast | by run |")
+    print(f"| {args.repeat * len(sources)} videos | one worker, wall s | two workers | times as fast | by turn |")
     print("| --- | ---: | ---: | ---: | --- |")
     for way, times in walls.items():
-        one, two = median(times[1]), median(times[2])
-        by_run = ", ".join(f"{alone / both:.2f}" for alone, both in zip(times[1], times[2], strict=True))
-        print(f"| {way} | {one:.1f} | {two:.1f} | {one / two:.2f} | {by_run} |")
+        ratios = [alone / both for alone, both in zip(times[1], times[2], strict=True)]
+        by_turn = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        print(f"| {way} | {median(times[1]):.1f} | {median(times[2]):.1f} | {median(ratios):.2f} | {by_turn} |")
     return 0
 
 
@@ -79,7 +80,7 @@ def _frames(path: Path) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", help="folder of videos")
-    parser.add_argument("--runs", type=int, default=3, help="runs of each way (default 3)")
+    parser.add_argument("--runs", type=int, default=5, help="turns (default 5)")
     parser.add_argument("--repeat", type=int, default=16, help="copies of each video (default 16)")
     parser.add_argument("--scratch", type=Path, help="folder for the copies and builds (default: the system's)")
     sys.exit(run(parser, main))
