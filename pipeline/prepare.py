@@ -6,7 +6,7 @@ import errno
 import importlib
 import stat
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from pipeline.bank import choose_bank
 from pipeline.corpora import Source
 from pipeline.errors import InputError, VideoError
 from pipeline.files import sha256_of
-from pipeline.regions import Box, Region, RegionStore, keep_region
+from pipeline.regions import Box, RegionStore, keep_region
 from pipeline.result import DROP_REASONS, VideoResult, failed, load_result, save_result
 from pipeline.settings import Settings, digest_of
 from pipeline.shards import FRAME_SIZE, FrameRow, VideoEntry, write_shard
@@ -242,21 +242,25 @@ def _rows(
 
 def _pixels(path: Path, track: Track, cuts: Sequence[Cut], store: RegionStore) -> Iterator[npt.NDArray[np.uint8]]:
     """The crops, from the regions kept while tracking; from a second decoding where those do not reach."""
-    boxes = {cut.frame: crops.source_box(cut.transform, FRAME_SIZE).clipped(track.width, track.height) for cut in cuts}
-    missing = {place: box for place, box in boxes.items() if not store.covers(place, box)}
+
+    def box(cut: Cut) -> Box:
+        return crops.source_box(cut.transform, FRAME_SIZE).clipped(track.width, track.height)
+
+    missing = [cut.frame for cut in cuts if not store.covers(cut.frame, box(cut))]
     again = _decode_again(path, missing)
     for cut in cuts:
-        region = next(again) if cut.frame in missing else store.take(cut.frame)
+        region = store.take(cut.frame) if store.covers(cut.frame, box(cut)) else keep_region(next(again), box(cut))
         yield crops.cut(region, cut.transform, FRAME_SIZE)
 
 
-def _decode_again(path: Path, boxes: Mapping[int, Box]) -> Iterator[Region]:
-    """The regions of some frames, in order."""
-    found = 0
-    for place, frame in enumerate(read_frames(path)):
-        if place in boxes:
-            found += 1
-            yield keep_region(frame, boxes[place])
-            if found == len(boxes):
+def _decode_again(path: Path, places: Sequence[int]) -> Iterator[Frame]:
+    """Some frames of a video, in order."""
+    waiting = iter(places)
+    place = next(waiting, None)
+    for number, frame in enumerate(read_frames(path)):
+        if number == place:
+            yield frame
+            place = next(waiting, None)
+            if place is None:
                 return
     raise VideoError("unreadable", f"{path}: a second decoding gave fewer frames than the first; did the file change?")
