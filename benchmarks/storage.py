@@ -51,8 +51,9 @@ def main(args: argparse.Namespace) -> int:
     _print("planar, horizontal difference, zstd 1", _hdf5(planar, FILTERS["zstd 1"]))
     _print("PNG", _codec(frames, ".png", []))
     _print("JPEG, quality 95, 4:4:4 (lossy)", _codec(frames, ".jpg", JPEG))
-    again = [cv2.imdecode(cv2.imencode(".jpg", frame, JPEG)[1], cv2.IMREAD_COLOR) for frame in frames]
-    error = np.abs(np.stack(again).astype(np.int16) - frames)
+    coded = [cv2.imencode(".jpg", frame, JPEG)[1] for frame in frames]
+    again = np.array([cv2.imdecode(each, cv2.IMREAD_COLOR) for each in coded], np.int16)
+    error = np.abs(again - frames)
     print(f"\nJPEG's error: {error.mean():.2f} levels, the largest {error.max()}")
     print("\n| K codes as | kB | write ms | read ms |\n| --- | ---: | ---: | ---: |")
     for name, filters in FILTERS.items():
