@@ -122,7 +122,7 @@ def config_from(args: argparse.Namespace, device: torch.device) -> TrainConfig:
         discriminator_steps=max(args.discriminator_steps, 1),
         accumulation_steps=args.accumulate,
         precision=args.precision,
-        compile=_compiles_by_default(device) if args.compile is None else args.compile,
+        compile=compiles_by_default(device) if args.compile is None else args.compile,
         augment=args.augment,
         seed=args.seed,
         checkpoint_every=args.checkpoint_every,
@@ -149,7 +149,7 @@ def parse_ablations(words: Sequence[str]) -> dict[str, Any]:
     return settings
 
 
-def _compiles_by_default(device: torch.device) -> bool:
+def compiles_by_default(device: torch.device) -> bool:
     """Whether `torch.compile` is worth it and can work: on a GPU, where there is what it builds its kernels with."""
     if device.type != "cuda":
         return False

@@ -5,20 +5,24 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+import torch
 from PIL import Image
 
 from model.checkpoint import list_checkpoints, load_checkpoint
-from model.train import main
+from model.train import compiles_by_default, main
+from model.trainer import Trainer
 from pipeline.shards import open_dataset
 
 SMALL = [
@@ -105,6 +109,29 @@ def test_a_used_folder_or_a_missing_dataset_is_one_line(
     assert "config.json" in capsys.readouterr().err
     assert train(tmp_path / "nowhere", tmp_path / "run", "--steps", "1") == 1
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_a_gpu_without_a_compiler_at_hand_is_no_obstacle(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert not compiles_by_default(torch.device("cpu"))
+    assert not capsys.readouterr().err
+    assert not compiles_by_default(torch.device("cuda"))
+    assert "needs a C compiler: slower" in capsys.readouterr().err
+
+
+def test_a_full_gpu_is_one_line_with_the_way_out(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(Trainer, "step", full)
+    assert train(tiny_dataset, tmp_path / "run", "--steps", "1", "--accumulate", "2") == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "--accumulate 4, and add --resume (OutOfMemoryError: CUDA out of memory. Tried to allocate" in error
 
 
 @pytest.fixture
