@@ -64,7 +64,7 @@ def write_shard(
         atomic_write(path) as temporary,
         _create(temporary, video.row_count, k_levels, storage, attributes) as file,
     ):
-        small: dict[str, list[object]] = {name: [] for name in ROWS if name not in IMAGES}
+        small = _SmallColumns(file)
         images = {name: _ImageColumn(file[name]) for name in IMAGES}
         count = 0
         for count, row in enumerate(rows, 1):
@@ -72,13 +72,32 @@ def write_shard(
                 raise ValueError(f"{video.id}: more rows than the {video.row_count} announced")
             for name, stored in images.items():
                 stored.write(count - 1, getattr(row, name))
-            for name, values in small.items():
-                values.append(getattr(row, name))
+            small.append(row)
         if count < video.row_count:
             raise ValueError(f"{video.id}: must have {video.row_count} rows, got {count}")
-        for name, values in small.items():
-            file[name][:] = np.asarray(values, ROWS[name][1])
+        small.flush()
         _write_entries(file, [video])
+
+
+class _SmallColumns:
+    """Gathers the rows of all but the images, and writes them a chunk at a time."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file = file
+        self._names = [name for name in ROWS if name not in IMAGES]
+        self._rows: list[tuple[object, ...]] = []
+        self._written = 0
+
+    def append(self, row: FrameRow) -> None:
+        self._rows.append(tuple(getattr(row, name) for name in self._names))
+        if len(self._rows) == SMALL_CHUNK_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        end = self._written + len(self._rows)
+        for name, values in zip(self._names, zip(*self._rows, strict=True), strict=False):
+            self._file[name][self._written : end] = np.asarray(values, ROWS[name][1])
+        self._rows, self._written = [], end
 
 
 class _ImageColumn:
