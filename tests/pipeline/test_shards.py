@@ -27,6 +27,7 @@ from pipeline.shards import (
     merge_shards,
     open_dataset,
     write_shard,
+    writer,
 )
 from pipeline.weights import k_codes, k_table
 
@@ -55,8 +56,10 @@ def write(path: Path, count: int = 7, seed: int = 0, storage: str = "raw", name:
 LOSSLESS = [name for name in STORAGES if name != "jpeg"]
 
 
+@pytest.mark.parametrize("chunk_rows", [3, 1024], ids=["two full chunks and a row", "part of one"])
 @pytest.mark.parametrize("storage", LOSSLESS)
-def test_round_trip(storage: str, tmp_path: Path) -> None:
+def test_round_trip(storage: str, chunk_rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "SMALL_CHUNK_ROWS", chunk_rows)
     path = write(tmp_path / "x.h5", storage=storage)
     with ShardReader(path) as reader:
         assert len(reader) == 7
