@@ -27,7 +27,7 @@ from pipeline.supervise import watchdog
 
 STALL_SECONDS = 60.0  # a decoder that gives nothing for so long is stopped
 MAX_PIXELS = 8192 * 8192  # a larger picture is refused by the decoder, before memory is spent
-MAX_FRAMES = 360_000  # more than three hours; a longer video is refused, before its track fills the memory
+MAX_FRAMES = 324_000  # three hours; a longer video is refused, before its track fills the memory
 # Containers that hold their own pictures. Playlists and scripts, which make ffmpeg open other files, are left out.
 CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts,asf,flv,ogg,dv,mxf,gif,h264,hevc,m4v,ivf,nut,"
