@@ -3,7 +3,8 @@
 #                                                       that PyTorch's installation page names
 # podman run --rm -v /data:/data flnet luigi --module pipeline BuildTimit --corpus-root /data/TCD-TIMIT --out /data/out
 # podman run --rm --gpus all --shm-size 1g -v /data:/data flnet python -m model.train --shards /data/out --out /data/run
-# (docker likewise; training's loader processes hand batches over in shared memory). The same versions as everywhere: `make setup` installs those of constraints.txt.
+# (docker likewise; training's loader processes hand batches over in shared memory). The same versions as everywhere:
+# `make setup` installs those of constraints.txt.
 FROM docker.io/library/debian:bookworm-slim
 
 ARG TORCH_INDEX=

@@ -141,8 +141,9 @@ def _face_of_picture(path: Path, settings: Settings, landmark_model: Path, size:
     seen = FaceTracker(settings.track, landmark_model, studio_range=False).observe(luma)
     if seen.landmarks is None or geometry.face_width(seen.landmarks) < settings.min_face_px:
         return None
-    width, reach = geometry.face_width(seen.landmarks), crops.reach(seen.landmarks, settings.centre)
-    scale = crops.crop_scale(width, reach, settings.face_fraction, FRAME_SIZE)
+    faces = seen.landmarks[None]
+    widths, reaches = geometry.face_width(faces), crops.reach(faces, settings.centre)
+    scale = crops.crop_scale(widths, reaches, settings.face_fraction, FRAME_SIZE)
     transform = crops.crop_transform(seen.landmarks, scale, settings.centre, FRAME_SIZE)
     region = Region(
         Box(0, 0, picture.width, picture.height), luma, np.asarray(u.reduce(2)), np.asarray(v.reduce(2)), _JPEG

@@ -161,9 +161,7 @@ def _prepare(path: Path, blank: VideoResult, settings: Settings, put: Places, mo
 
 def _track(path: Path, settings: Settings, model: Path | None) -> tuple[Track, RegionStore]:
     """Follow the face, keeping of each frame the pixels that its crop is likely to need."""
-    store = RegionStore(REGION_BUDGET)
-
-    half = 0.0
+    store, half = RegionStore(REGION_BUDGET), 0.0
 
     def keep(place: int, frame: Frame, landmarks: geometry.Points) -> None:
         nonlocal half
@@ -217,7 +215,7 @@ def _rows(
 ) -> tuple[VideoEntry, Iterator[FrameRow]]:
     """The shard's entry (without names) and rows; pixels are made as the rows are drawn."""
 
-    def landmarks(cut: Cut) -> geometry.Points:
+    def landmarks(cut: Cut) -> geometry.Points:  # made twice rather than kept: a long video has many
         return geometry.apply_affine(cut.transform, track.landmarks[cut.frame]).astype(np.float32)
 
     openness = np.array([geometry.mouth_openness(landmarks(cut)) for cut in cuts])

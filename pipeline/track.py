@@ -59,7 +59,7 @@ def follow(
                 on_face(place, frame, seen.landmarks)
             frame_index.append(frame.index)
             pts_seconds.append(frame.pts_seconds)
-            landmarks += (nowhere if seen.landmarks is None else seen.landmarks.astype(np.float32)).tobytes()
+            landmarks += (nowhere if seen.landmarks is None else seen.landmarks).tobytes()
             score.append(np.nan if seen.landmarks is None else seen.score)
             faces.append(seen.faces)
     return Track(
