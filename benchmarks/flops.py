@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from model.config import ModelConfig
-from model.discriminator import Discriminator
-from model.generator import Generator
-from model.perceptual import PerceptualFeatures
+from model.network.discriminator import Discriminator
+from model.network.generator import Generator
+from model.network.perceptual import PerceptualFeatures
 from pipeline.cli import run
 
 

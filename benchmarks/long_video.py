@@ -18,29 +18,29 @@ from pathlib import Path
 import ffmpeg
 
 from pipeline.cli import run
+from pipeline.decode import VideoReader
 from pipeline.ffmpeg_program import ffmpeg_path
-from pipeline.video import VideoReader
 
 CHILD = """
 import json, resource, sys, time
 from pathlib import Path
 import cv2
-from pipeline import video
+from pipeline import decode
+from pipeline.child_process import settle_in
 from pipeline.corpora import Source
-from pipeline.prepare import load_models, prepare_video
+from pipeline.preparing.video import load_models, prepare_video
 from pipeline.settings import Settings
-from pipeline.supervise import settle_in
 from pipeline.tracking.landmark_model import landmark_model_path
 load_models(landmark_model_path())
 cv2.setNumThreads(1)
 settle_in()
-path, decoded, pictures = Path(sys.argv[1]), 0, video.VideoReader._pictures
+path, decoded, pictures = Path(sys.argv[1]), 0, decode.VideoReader._pictures
 def counted(self):
     global decoded
     for picture in pictures(self):
         decoded += 1
         yield picture
-video.VideoReader._pictures = counted
+decode.VideoReader._pictures = counted
 start = time.process_time()
 result = prepare_video(path.parent, Source(path.name, "s", "train"), Settings(), Path(sys.argv[2]), None)
 cost = (time.process_time() - start) / result.frames_seen * 1e3

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from pipeline import build, chunk, files, prepare, supervise
+from pipeline import child_process, files
+from pipeline.building import chunk, finish
+from pipeline.building.plan import make_plan
 from pipeline.cli import run
 from pipeline.corpora import scan_timit
-from pipeline.plan import make_plan
+from pipeline.preparing import video
 from pipeline.settings import Settings
 
 REPEATS = 200
@@ -59,7 +61,7 @@ def main(args: argparse.Namespace) -> int:
         with watched(watch):
             for part in plan.chunks:
                 chunk.build_chunk(Path(name) / "out", corpus, part, plan.settings, None)
-            contents = build.finish(Path(name) / "out", corpus, plan, 0.05)
+            contents = finish.finish(Path(name) / "out", corpus, plan, 0.05)
         whole = time.perf_counter() - start
         megabytes = sum(shard["bytes"] for shard in contents["shards"]) / 1e6
     watch.seconds["fork"] = fork_seconds() * len(plan.chunks)
@@ -78,12 +80,12 @@ def watched(watch: Stopwatch) -> Iterator[None]:
     """Time the functions, and prepare videos in this process, so that the stopwatch sees all of them."""
     checksum = watch.around("sha256", files.sha256_of)
     with (
-        mock.patch.object(prepare, "sha256_of", checksum),
+        mock.patch.object(video, "sha256_of", checksum),
         mock.patch.object(chunk, "sha256_of", checksum),
-        mock.patch.object(build, "sha256_of", checksum),
+        mock.patch.object(finish, "sha256_of", checksum),
         mock.patch.object(os, "fsync", watch.around("fsync", os.fsync)),
         mock.patch.object(Path, "replace", _method(watch.around("rename", Path.replace))),
-        mock.patch.object(supervise.Children, "__call__", lambda children, *arguments: children._work(*arguments)),
+        mock.patch.object(child_process.Children, "__call__", lambda children, *arguments: children._work(*arguments)),
     ):
         yield
 
@@ -99,7 +101,7 @@ def fork_seconds() -> float:
     """Mean time of a child that does nothing, with dlib's models loaded in the parent."""
     start = time.perf_counter()
     for _ in range(REPEATS):
-        supervise.run_in_child(int)
+        child_process.run_in_child(int)
     return (time.perf_counter() - start) / REPEATS
 
 

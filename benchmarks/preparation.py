@@ -25,12 +25,13 @@ from typing import Any
 import cv2
 import ffmpeg
 
-from pipeline import crops, prepare, regions, tracking, video
+from pipeline import decode, tracking
+from pipeline.child_process import settle_in
 from pipeline.cli import run
 from pipeline.corpora import Source, scan_folder
 from pipeline.ffmpeg_program import ffmpeg_path
+from pipeline.preparing import crops, regions, video
 from pipeline.settings import Settings
-from pipeline.supervise import settle_in
 from pipeline.tracking.detection import Face, FaceDetector
 from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.tracking.plain import PlainDetector
@@ -42,9 +43,9 @@ FULL = {"TCD-TIMIT": (6913, 5.2, 30, 1.0), "FaceForensics": (1004, 17.0, 30, 0.5
 STEPS: list[tuple[str, Any, str]] = [
     ("tracking: detector and predictor", tracking.FaceTracker, "observe"),
     ("crop", crops, "cut"),
-    ("K", prepare, "k_codes"),
+    ("K", video, "k_codes"),
     ("copying the face's region", regions.RegionStore, "keep"),
-    ("checksum of the source", prepare, "sha256_of"),
+    ("checksum of the source", video, "sha256_of"),
 ]
 
 
@@ -58,7 +59,7 @@ def main(args: argparse.Namespace) -> int:
     spent: dict[str, float] = defaultdict(float)
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        prepare.prepare_video(root, sources[0], settings, Path(scratch) / "warm", None)  # loads the models
+        video.prepare_video(root, sources[0], settings, Path(scratch) / "warm", None)  # loads the models
         settle_in()  # as the processes of a build do
         for source in sources:
             rows.append(_measure(root, source, settings, Path(scratch), plain, args.plain_every, spent))
@@ -78,17 +79,17 @@ def _measure(
 ) -> dict[str, float]:
     """CPU milliseconds a frame of one clip, each way, and the bytes of its shard."""
     path = root / source.id
-    decoding, frames = _cpu(lambda: sum(1 for _ in video.read_frames(path)))
+    decoding, frames = _cpu(lambda: sum(1 for _ in decode.read_frames(path)))
     piping, _ = _cpu(lambda: _through_a_pipe(path))
     with _timed(spent):
-        preparing, result = _cpu(lambda: prepare.prepare_video(root, source, settings, work, None))
-    sampled = [frame.y.copy() for frame in video.read_frames(path) if frame.index % every == 0]
+        preparing, result = _cpu(lambda: video.prepare_video(root, source, settings, work, None))
+    sampled = [frame.y.copy() for frame in decode.read_frames(path) if frame.index % every == 0]
     detecting, _ = _cpu(lambda: [plain.observe(luma) for luma in sampled])
     dlibs, ours = _predicting(path)
     spent["decoding"] += decoding
     spent["frames"] += frames
     spent["all"] += preparing
-    shard = prepare.places(work, source, settings).shard
+    shard = video.places(work, source, settings).shard
     return {
         "frames": frames,
         "decode": decoding / frames * 1e3,
@@ -118,7 +119,7 @@ def _predicting(path: Path) -> tuple[float, float]:
     face: Face | None = None
     dlibs: list[float] = []
     ours: list[float] = []
-    for frame in video.read_frames(path):
+    for frame in decode.read_frames(path):
         face = face or max(detector.search(frame.y), key=lambda face: face.score, default=None)
         if face is not None:
             luma = frame.y.copy()  # dlib's needs its rows side by side

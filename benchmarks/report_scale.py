@@ -24,10 +24,11 @@ from tqdm import tqdm
 
 from benchmarks.browser import Browser, find_browser
 from pipeline import cli
-from pipeline.bank import choose_bank
 from pipeline.files import sha256_of
 from pipeline.geometry import Points, mouth_openness
 from pipeline.manifest import ManifestRow, write_manifest
+from pipeline.preparing.bank import choose_bank
+from pipeline.preparing.k_map import k_codes, k_table
 from pipeline.report import PICTURES, write_report
 from pipeline.result import VideoResult
 from pipeline.sample import random_speaker
@@ -36,7 +37,6 @@ from pipeline.sample.pose import Pose
 from pipeline.sample.renderer import render, studio
 from pipeline.settings import Settings
 from pipeline.shards import FRAME_SIZE, FrameRow, VideoEntry, dataset_digest, merge_shards, write_shard
-from pipeline.weights import k_codes, k_table
 
 FRAMES = 25
 FAILED = 0.01  # share of the videos

@@ -20,13 +20,13 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from pipeline.cli import run
+from pipeline.decode import read_frames
 from pipeline.errors import InputError
 from pipeline.sample import write_sample_corpus
 from pipeline.sample.landmarks import mouth_openness
 from pipeline.tracking import FaceTracker, TrackSettings
 from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.tracking.plain import PlainDetector
-from pipeline.video import read_frames
 
 Rows = npt.NDArray[np.float64]
 

@@ -21,13 +21,13 @@ from pathlib import Path
 
 import ffmpeg
 
+from pipeline.child_process import run_in_child
 from pipeline.cli import run
 from pipeline.corpora import Source
 from pipeline.ffmpeg_program import ffmpeg_path
-from pipeline.prepare import load_models, prepare_video
+from pipeline.preparing.video import load_models, prepare_video
 from pipeline.sample import write_sample_corpus
 from pipeline.settings import Settings
-from pipeline.supervise import run_in_child
 from pipeline.tracking.landmark_model import landmark_model_path
 
 FRAMES = 6

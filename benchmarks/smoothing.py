@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pipeline.cli import run
 from pipeline.errors import InputError
 from pipeline.geometry import eye_distance, nose_tip
-from pipeline.smoothing import smooth
+from pipeline.preparing.smoothing import smooth
 
 SIGMAS = (0.0, 0.5, 1.0, 2.0)
 

@@ -27,12 +27,12 @@ from tqdm import tqdm
 
 from pipeline.cli import run
 from pipeline.corpora import VIDEO_SUFFIXES
+from pipeline.decode import Frame, read_frames
 from pipeline.errors import InputError, VideoError
 from pipeline.geometry import eye_distance
 from pipeline.tracking import FaceObservation, FaceTracker, TrackSettings
 from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.tracking.plain import PlainDetector
-from pipeline.video import Frame, read_frames
 
 Landmarks = npt.NDArray[np.float32]
 Luma = npt.NDArray[np.uint8]

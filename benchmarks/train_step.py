@@ -4,9 +4,10 @@
     python -m benchmarks.train_step --shards OUT                 # and the wait for the real loader
     python -m benchmarks.train_step --image-size 64 --base-channels 16 --batch-size 4    # what a CPU can do
 
-The trainer is the real one (`model.trainer.Trainer`), plain and with one thing more in each row; the last row is what a
-user gets. The rows run in turns, and on a CPU by its own time, so that the ratios hold on a busy machine. The share is
-that of the dense bf16 matrix product's rate measured here, with the operations that `benchmarks/flops.py` counts.
+The trainer is the real one (`model.training.step.Trainer`), plain and with one thing more in each row; the last row is
+what a user gets. The rows run in turns, and on a CPU by its own time, so that the ratios hold on a busy machine. The
+share is that of the dense bf16 matrix product's rate measured here, with the operations that `benchmarks/flops.py`
+counts.
 Float32 is as torch ships it: convolutions on a GPU may use TF32, which makes the ratios smaller.
 """
 
@@ -28,13 +29,13 @@ from torch import Tensor
 
 from benchmarks.flops import count_parts, iteration_gflop
 from model.config import LossWeights, ModelConfig, Precision, TrainConfig
-from model.data import Batch, BatchDataset, batches
-from model.distributed import Processes, choose_device
-from model.monitor import WaitTimer
-from model.perceptual import PerceptualFeatures
-from model.sampler import BatchPlanner
+from model.data.loader import Batch, BatchDataset, batches
+from model.data.sampler import BatchPlanner
+from model.network.perceptual import PerceptualFeatures
 from model.train import default_workers
-from model.trainer import Trainer, batches_per_step
+from model.training.distributed import Processes, choose_device
+from model.training.monitor import WaitTimer
+from model.training.step import Trainer, batches_per_step
 from pipeline.cli import run
 from pipeline.shards import open_dataset
 from pipeline.shards.schema import FRAME_SIZE, LANDMARKS

@@ -23,7 +23,7 @@ from statistics import median
 
 from pipeline.cli import run
 from pipeline.corpora import scan_folder
-from pipeline.video import read_frames
+from pipeline.decode import read_frames
 
 
 def main(args: argparse.Namespace) -> int:

@@ -12,18 +12,18 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from model.clip import Clip, Reconstruction, make_bank
-from model.clip_writer import Sound, clip_writer, kept_parts
-from model.crop_settings import find_settings
-from model.distributed import choose_device
-from model.driver import FITS, MISSING, Driver, fit_landmarks, open_driver, plan_timeline
-from model.inference import Trained, load_trained
+from model.animation.clip import Clip, Reconstruction, make_bank
+from model.animation.crop_settings import find_settings
+from model.animation.driver import FITS, MISSING, Driver, fit_landmarks, open_driver, plan_timeline
+from model.animation.encoder import Sound, clip_writer, kept_parts
+from model.animation.source import Source, source_from_dataset, source_from_pictures, source_from_video
+from model.animation.views import VIEWS, WATERMARK, View, Watermark
 from model.pictures import to_pixels
-from model.source import Source, source_from_dataset, source_from_pictures, source_from_video
-from model.views import VIEWS, WATERMARK, View, Watermark
+from model.trained import Trained, load_trained
+from model.training.distributed import choose_device
 from pipeline.cli import run
-from pipeline.crops import CENTRES
 from pipeline.errors import InputError
+from pipeline.preparing.crops import CENTRES
 from pipeline.settings import Settings
 from pipeline.shards import FRAME_SIZE, open_dataset
 from pipeline.shards.dataset import DATASET_FILE

@@ -86,7 +86,7 @@ class TrainConfig:
         accumulation_steps: parts that a process's share of the batch is cut into, to fit a smaller GPU.
         precision: "bf16" is autocast, "fp32" is not, "auto" is bf16 on a GPU that has it and fp32 elsewhere.
         compile: run both networks through `torch.compile`.
-        augment: vary whole videos at random (`model.augment`; not in the paper).
+        augment: vary whole videos at random (`model.data.augment`; not in the paper).
         seed: of the weights, the batches and the history.
         checkpoint_every, picture_every, log_every: in generator updates.
         keep_checkpoints: how many of the latest checkpoints stay on disk.

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from model.config import ModelConfig, to_dict
-from model.generator import Generator, GeneratorOutput
-from model.inference import Trained, load_trained
-from model.offsets import offset_field
+from model.network.generator import Generator, GeneratorOutput
+from model.network.offsets import offset_field
+from model.trained import Trained, load_trained
 from pipeline.cli import run
 from pipeline.errors import BuildError, InputError
 from pipeline.files import atomic_write

@@ -13,20 +13,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.baseline import nearest_landmarks, nearest_openness
+from model.animation.views import Sheet, View
 from model.config import ModelConfig
-from model.data import ShardPool, load_batch
-from model.distributed import choose_device
+from model.data.loader import ShardPool, load_batch
+from model.data.sampler import Group, fixed_groups
+from model.data.to_device import PreparedBatch, prepare_batch, resize_area
 from model.evaluate import add_measures, load_all, wanted_from
-from model.evaluation import STORED_BANK, evaluate
-from model.examples import evaluation_split, load_groups
-from model.inference import Trained
-from model.measures import choose_measures
+from model.evaluation.copied_answers import nearest_landmarks, nearest_openness
+from model.evaluation.protocol import STORED_BANK, evaluate
+from model.evaluation.selection import choose_measures
+from model.evaluation.tables import table1
 from model.pictures import MIN_CELL_PX, Pixels, draw_grid, save_picture, to_pixels
-from model.prepare import PreparedBatch, prepare_batch, resize_area
-from model.sampler import Group, fixed_groups
-from model.score_tables import table1
-from model.views import Sheet, View
+from model.trained import Trained
+from model.training.distributed import choose_device
+from model.training.progress_pictures import evaluation_split, load_groups
 from pipeline.cli import run
 from pipeline.errors import DatasetError, InputError
 from pipeline.shards import Dataset, ShardReader, open_dataset

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from model.generator import GeneratorOutput
-from model.prepare import PreparedBatch
+from model.data.to_device import PreparedBatch
+from model.network.generator import GeneratorOutput
 
 MIN_CELL_PX = 112
 GAP_PX = 4

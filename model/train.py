@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from model.config import PRECISIONS, LossWeights, ModelConfig, TrainConfig
-from model.distributed import Processes, joined_processes
-from model.perceptual import load_perceptual
-from model.session import EXIT_PREEMPTED, Run, train
+from model.network.perceptual import load_perceptual
+from model.training.distributed import Processes, joined_processes
+from model.training.run import EXIT_PREEMPTED, Run, train
 from pipeline.cli import one_line, run
 from pipeline.errors import InputError
 from pipeline.shards import open_dataset

@@ -1,6 +1,6 @@
 """From a folder of talking-face videos to a dataset for FLNet: `luigi --module pipeline BuildTimit`."""
 
-from pipeline import luigi_defaults
+from pipeline.building import luigi_defaults
 from pipeline.tasks import BuildFaceForensics, BuildFolder, BuildSample, BuildTimit
 
 luigi_defaults.apply()

@@ -1,4 +1,4 @@
-"""The ffmpeg program, which encodes clips (decoding is `pipeline.video`)."""
+"""The ffmpeg program, which encodes clips (decoding is `pipeline.decode`)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 import luigi
 
 from pipeline import corpora
-from pipeline.build_task import Build
+from pipeline.building.luigi_tasks import Build
 from pipeline.corpora import Source
 from pipeline.settings import CENTRE_NAMES
 

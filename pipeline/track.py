@@ -10,10 +10,10 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.decode import Frame, VideoReader
 from pipeline.files import atomic_write
 from pipeline.geometry import LANDMARKS, Points
 from pipeline.tracking import FaceTracker, TrackSettings
-from pipeline.video import Frame, VideoReader
 
 MAX_WARNINGS = 3
 

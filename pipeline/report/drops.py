@@ -9,18 +9,18 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from pipeline import crops
+from pipeline.decode import Frame, VideoReader
 from pipeline.errors import VideoError
 from pipeline.geometry import Points, face_width
-from pipeline.prepare import plan_cuts
-from pipeline.regions import Box
+from pipeline.preparing import crops
+from pipeline.preparing.regions import Box
+from pipeline.preparing.video import plan_cuts
 from pipeline.report.gather import Entry, Gathered, read_track
 from pipeline.report.pictures import Picture, data_uri
 from pipeline.result import DROP_REASONS
 from pipeline.settings import Settings
 from pipeline.shards import FRAME_SIZE
 from pipeline.track import Track
-from pipeline.video import Frame, VideoReader
 
 SIDE = 480  # of an example, at most
 TRIES = 3  # videos, for an example of one reason

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.bank import choose_bank
+from pipeline.preparing.bank import choose_bank
+from pipeline.preparing.k_map import k_codes, k_table
 from pipeline.shards import FRAME_SIZE, FrameRow, VideoEntry, dataset_digest, merge_shards, write_shard
-from pipeline.weights import k_codes, k_table
 
 MakeDataset = Callable[..., Path]
 

@@ -16,26 +16,26 @@ import torch
 from PIL import Image
 
 from model.animate import main
+from model.animation.crop_settings import find_settings
+from model.animation.driver import Driver, Timeline, fit_landmarks, plan_timeline, read_landmarks
+from model.animation.encoder import Sound, clip_writer, kept_parts, sound_filter
+from model.animation.source import source_from_pictures, source_from_video
+from model.animation.views import View, Watermark
 from model.checkpoint import save_checkpoint
-from model.clip_writer import Sound, clip_writer, kept_parts, sound_filter
 from model.config import ModelConfig, TrainConfig, to_dict
-from model.crop_settings import find_settings
-from model.driver import Driver, Timeline, fit_landmarks, plan_timeline, read_landmarks
-from model.evaluation import evaluate
-from model.generator import Generator
-from model.inference import load_trained
-from model.source import source_from_pictures, source_from_video
-from model.tracked import resized
-from model.views import View, Watermark
+from model.evaluation.protocol import evaluate
+from model.network.generator import Generator
+from model.trained import load_trained
 from pipeline.corpora import Source
+from pipeline.decode import VideoReader
 from pipeline.errors import InputError
 from pipeline.ffmpeg_program import ffmpeg_path
-from pipeline.prepare import places, prepare_video
+from pipeline.preparing.tracked_clip import resized
+from pipeline.preparing.video import places, prepare_video
 from pipeline.sample import write_sample_corpus
 from pipeline.settings import Settings
 from pipeline.shards import merge_shards, open_dataset
 from pipeline.tracking.landmark_model import landmark_model_path
-from pipeline.video import VideoReader
 
 SPEAKER = "08F"
 CPU = torch.device("cpu")

@@ -11,18 +11,18 @@ import pytest
 import torch
 from PIL import Image
 
-from model.baseline import copied_bank_image, nearest_openness
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig, TrainConfig, to_dict
+from model.data.sampler import fixed_groups
 from model.evaluate import main
-from model.evaluation import FrameScore, evaluate, extremes
-from model.examples import example_groups, load_groups
-from model.generator import Generator
-from model.inference import load_trained
-from model.metrics import Examined, FidMetric, FrameMetric, l1_figures, quality_figures, region_mask
-from model.quality import ssim
-from model.sampler import fixed_groups
+from model.evaluation.copied_answers import copied_bank_image, nearest_openness
+from model.evaluation.metrics import Examined, FidMetric, FrameMetric, l1_figures, quality_figures, region_mask
+from model.evaluation.protocol import FrameScore, evaluate, extremes
+from model.evaluation.psnr_ssim import ssim
+from model.network.generator import Generator
 from model.train import main as train_main
+from model.trained import load_trained
+from model.training.progress_pictures import example_groups, load_groups
 from pipeline.errors import DatasetError
 from pipeline.shards import ShardReader, open_dataset
 

@@ -13,8 +13,8 @@ from model import export
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig, TrainConfig, to_dict
 from model.export import ExportedGenerator, example_inputs, export_torch, folded, main
-from model.generator import Generator, GeneratorOutput
-from model.offsets import offset_field
+from model.network.generator import Generator, GeneratorOutput
+from model.network.offsets import offset_field
 from pipeline.errors import BuildError
 
 

@@ -12,12 +12,12 @@ from PIL import Image
 
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig, TrainConfig, to_dict
-from model.evaluation import evaluate
-from model.examples import load_groups
+from model.evaluation.protocol import evaluate
 from model.figures import choose_groups, figure2, figure4, figure5, main, stacked
-from model.generator import Generator
-from model.inference import Trained, load_trained
+from model.network.generator import Generator
 from model.pictures import to_pixels
+from model.trained import Trained, load_trained
+from model.training.progress_pictures import load_groups
 from pipeline.errors import InputError
 from pipeline.shards import Dataset, ShardReader, open_dataset
 

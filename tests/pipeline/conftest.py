@@ -43,7 +43,7 @@ def sample_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def frames(sample_root: Path) -> list[npt.NDArray[np.uint8]]:
     """Luma of the first frame of every sample clip."""
-    from pipeline.video import read_frames
+    from pipeline.decode import read_frames
 
     paths = sorted(sample_root.glob("volunteers/*/Clips/straightcam/*.mp4"))
     return [next(iter(read_frames(path))).y.copy() for path in paths]

@@ -11,14 +11,14 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline import build
 from pipeline.__main__ import main
+from pipeline.building import finish
+from pipeline.building.chunk import build_chunk, chunk_done
+from pipeline.building.plan import make_plan
 from pipeline.check import check_dataset
-from pipeline.chunk import build_chunk, chunk_done
 from pipeline.corpora import scan_timit
 from pipeline.errors import DatasetError
 from pipeline.files import sha256_of
-from pipeline.plan import make_plan
 from pipeline.settings import Settings
 
 
@@ -28,7 +28,7 @@ def clean(sample_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     plan = make_plan("timit", scan_timit(sample_root)[:2], Settings(storage="lz4"))
     for chunk in plan.chunks:
         build_chunk(out, sample_root, chunk, plan.settings, None)
-    build.finish(out, sample_root, plan, max_failures=0)
+    finish.finish(out, sample_root, plan, max_failures=0)
     return out
 
 
@@ -50,7 +50,7 @@ def change(out: Path, edit: Callable[[h5py.File], None], resign: bool = True) ->
         contents = json.loads((out / "dataset.json").read_text())
         (entry,) = [s for s in contents["shards"] if out / s["path"] == path]
         entry.update(sha256=sha256_of(path), bytes=path.stat().st_size)
-        contents["contents_sha256"] = build.contents_digest(contents)
+        contents["contents_sha256"] = finish.contents_digest(contents)
         (out / "dataset.json").write_text(json.dumps(contents))
 
 
@@ -106,7 +106,7 @@ def test_a_table_that_points_elsewhere_is_not_followed(dataset: Path, tmp_path: 
     precious.touch()
     contents = json.loads((dataset / "dataset.json").read_text())
     contents["shards"][0]["path"] = "shards/../../precious.h5"
-    contents["contents_sha256"] = build.contents_digest(contents)
+    contents["contents_sha256"] = finish.contents_digest(contents)
     (dataset / "dataset.json").write_text(json.dumps(contents))
     assert "names shards outside shards/" in only_defect(dataset)
     assert main(["check", "--repair", str(dataset)]) == 1
@@ -130,12 +130,12 @@ def test_repair_leaves_what_is_sound_and_the_build_makes_the_rest(
     assert f"{broken}: removed" in capsys.readouterr().out
     assert not broken.exists()
     assert not stranger.exists()
-    assert not build.dataset_done(dataset, plan)
+    assert not finish.dataset_done(dataset, plan)
     assert [chunk_done(dataset, chunk) for chunk in plan.chunks].count(False) == 1
     for chunk in plan.chunks:
         if not chunk_done(dataset, chunk):
             build_chunk(dataset, sample_root, chunk, plan.settings, None)
-    build.finish(dataset, sample_root, plan, max_failures=0)
+    finish.finish(dataset, sample_root, plan, max_failures=0)
     assert check_dataset(dataset) == ([], digest)
     assert sound.stat().st_mtime_ns == before
 
@@ -197,7 +197,7 @@ def test_a_manifest_that_disagrees(dataset: Path) -> None:
     assert only_defect(dataset) == f"{path}: is not what the build wrote; delete it and run the build again"
     contents = json.loads((dataset / "dataset.json").read_text())
     contents["manifest_sha256"] = sha256_of(path)
-    contents["contents_sha256"] = build.contents_digest(contents)
+    contents["contents_sha256"] = finish.contents_digest(contents)
     (dataset / "dataset.json").write_text(json.dumps(contents))
     assert "says shard and frames None" in only_defect(dataset)
     path.unlink()

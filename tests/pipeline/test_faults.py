@@ -23,17 +23,19 @@ import numpy as np
 import pandas
 import pytest
 
-from pipeline import build, chunk, prepare, supervise, upkeep, video
+from pipeline import child_process, decode
+from pipeline.building import chunk, finish, upkeep
+from pipeline.building.chunk import Pool, build_chunk, chunk_done, chunk_file, load_chunk, prepare_safely
+from pipeline.building.plan import Plan, make_plan, save_sources
 from pipeline.check import check_dataset
-from pipeline.chunk import Pool, build_chunk, chunk_done, chunk_file, load_chunk, prepare_safely
+from pipeline.child_process import Children, CrashError, run_in_child
 from pipeline.corpora import Source, scan_folder, scan_timit
+from pipeline.decode import VideoReader, read_frames
 from pipeline.errors import BuildError, InputError, VideoError
 from pipeline.files import atomic_write
-from pipeline.plan import Plan, make_plan, save_sources
-from pipeline.prepare import places, prepare_video
+from pipeline.preparing import video
+from pipeline.preparing.video import places, prepare_video
 from pipeline.settings import Settings
-from pipeline.supervise import Children, CrashError, run_in_child
-from pipeline.video import VideoReader, read_frames
 
 SETTINGS = Settings(storage="lz4")
 MakeVideo = Callable[..., Path]
@@ -65,7 +67,7 @@ def finished(out: Path, root: Path, plan: Plan, pool: Pool | None = None, max_fa
     for part in plan.chunks:
         if not chunk_done(out, part):
             build_chunk(out, root, part, plan.settings, None, pool)
-    build.finish(out, root, plan, max_failures)
+    finish.finish(out, root, plan, max_failures)
     defects, digest = check_dataset(out)
     assert defects == []
     return digest
@@ -242,12 +244,12 @@ def test_passing_failures_of_a_finished_build_are_tried_again_on_request(
 ) -> None:
     monkeypatch.setattr(chunk, "prepare_video", _crashing(plan.videos[0].id, signal.SIGABRT, chunk.CRASHES, notes))
     assert finished(tmp_path / "out", sample_root, plan, max_failures=0.5) != expected
-    assert build.dataset_done(tmp_path / "out", plan)
-    build.forget_passing(tmp_path / "out", plan)
-    assert not build.dataset_done(tmp_path / "out", plan)
+    assert finish.dataset_done(tmp_path / "out", plan)
+    finish.forget_passing(tmp_path / "out", plan)
+    assert not finish.dataset_done(tmp_path / "out", plan)
     assert finished(tmp_path / "out", sample_root, plan) == expected
-    build.forget_passing(tmp_path / "out", plan)
-    assert build.dataset_done(tmp_path / "out", plan)
+    finish.forget_passing(tmp_path / "out", plan)
+    assert finish.dataset_done(tmp_path / "out", plan)
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
@@ -284,7 +286,7 @@ def spoiled(monkeypatch: pytest.MonkeyPatch, after: int, fault: Callable[[], obj
 def test_a_hanging_decoder_takes_one_video(
     after: int, sample_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(decode, "STALL_SECONDS", 0.5)
     spoiled(monkeypatch, after, lambda: time.sleep(60))
     result = prepare_safely(sample_root, scan_timit(sample_root)[0], SETTINGS, tmp_path, None)
     assert result.error.startswith("timeout: ")
@@ -344,7 +346,7 @@ def test_a_video_that_changes_while_it_is_read_is_read_again(
     root.mkdir()
     copy = root / "a.mp4"
     source = Source("a.mp4", "s", "train")
-    real, changes = prepare._prepare, iter([others[1]])
+    real, changes = video._prepare, iter([others[1]])
 
     def disturbed(*arguments: object) -> object:
         result = real(*arguments)  # type: ignore[arg-type]
@@ -356,7 +358,7 @@ def test_a_video_that_changes_while_it_is_read_is_read_again(
     shutil.copy(others[1], copy)
     prepare_video(root, source, SETTINGS, tmp_path / "calm", None)
     shutil.copy(clip, copy)
-    monkeypatch.setattr(prepare, "_prepare", disturbed)
+    monkeypatch.setattr(video, "_prepare", disturbed)
     prepare_video(root, source, SETTINGS, tmp_path / "work", None)
     calm, work = places(tmp_path / "calm", source, SETTINGS), places(tmp_path / "work", source, SETTINGS)
     assert work.shard.read_bytes() == calm.shard.read_bytes()
@@ -367,7 +369,7 @@ def test_a_video_that_keeps_changing_is_given_up_for_now(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(clip, tmp_path / "a.mp4")
-    real = prepare._prepare
+    real = video._prepare
 
     def disturbed(path: Path, *rest: object) -> object:
         result = real(path, *rest)  # type: ignore[arg-type]
@@ -375,7 +377,7 @@ def test_a_video_that_keeps_changing_is_given_up_for_now(
             file.write(b"more")
         return result
 
-    monkeypatch.setattr(prepare, "_prepare", disturbed)
+    monkeypatch.setattr(video, "_prepare", disturbed)
     source = Source("a.mp4", "s", "train")
     assert prepare_video(tmp_path, source, SETTINGS, tmp_path / "work", None).error.startswith("changed: ")
     monkeypatch.undo()
@@ -399,7 +401,7 @@ def test_an_error_of_the_machine_is_no_verdict_either(
     def stale(_path: Path) -> str:
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
-    monkeypatch.setattr(prepare, "sha256_of", stale)
+    monkeypatch.setattr(video, "sha256_of", stale)
     with pytest.raises(OSError, match="Stale"):
         prepare_video(clip.parent, Source(clip.name, "s", "train"), SETTINGS, tmp_path, None)
     assert not list(tmp_path.rglob("*.json"))
@@ -420,7 +422,7 @@ def test_pipes_and_devices_are_not_read(tmp_path: Path) -> None:
 def test_more_frames_than_any_video_has(make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_video("ten_frames.mp4", "-c:v", "libx264")
     assert len(list(read_frames(path))) == 10
-    monkeypatch.setattr(video, "MAX_FRAMES", 9)
+    monkeypatch.setattr(decode, "MAX_FRAMES", 9)
     with pytest.raises(VideoError, match="more than 9 frames") as raised:
         list(read_frames(path))
     assert raised.value.reason == "too_long"
@@ -492,7 +494,7 @@ def test_a_damaged_record_is_made_again(plan: Plan, sample_root: Path, tmp_path:
         chunk_file(tmp_path, plan.chunks[0]).write_bytes(damage)
         (tmp_path / "dataset.json").write_bytes(damage)
         assert not chunk_done(tmp_path, plan.chunks[0])
-        assert not build.dataset_done(tmp_path, plan)
+        assert not finish.dataset_done(tmp_path, plan)
     assert finished(tmp_path, sample_root, plan) == expected
 
 
@@ -570,4 +572,4 @@ def test_the_parents_handlers_do_not_run_in_the_child(tmp_path: Path) -> None:
     finally:
         signal.signal(signal.SIGINT, previous)
     assert not (tmp_path / "handled").exists()
-    assert signal.SIGINT not in supervise.CRASH_SIGNALS
+    assert signal.SIGINT not in child_process.CRASH_SIGNALS

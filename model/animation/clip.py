@@ -1,0 +1,131 @@
+"""A clip being made: the source's bank in the network, the driver's landmarks in batches, the result in a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from model.animation.driver import Driver, Timeline
+from model.animation.source import Source
+from model.config import ModelConfig
+from model.data.sampler import bank_choice
+from model.data.to_device import resize_area, resize_landmarks, to_network_range
+from model.network.generator import Generator, GeneratorOutput
+from model.network.offsets import offset_field
+from pipeline.preparing.tracked_clip import Crop, crop_frames
+from pipeline.shards import FRAME_SIZE
+
+
+@dataclass(frozen=True)
+class Bank:
+    """A source as the network takes it, on its device; S is the network's image size.
+
+    Attributes:
+        images: (1, N, 3, S, S) in [-1, 1].
+        landmarks: (1, N, 68, 2) in pixels of these images.
+    """
+
+    images: Tensor
+    landmarks: Tensor
+
+
+def make_bank(source: Source, config: ModelConfig, device: torch.device) -> Bank:
+    """The source's images that this network uses, at its size."""
+    choice = list(bank_choice(config.bank_size))
+    images = to_size(to_network_range(torch.from_numpy(source.images[choice]).to(device)), config.image_size)
+    landmarks = torch.from_numpy(source.landmarks[choice]).to(device)
+    return Bank(images[None], resize_landmarks(landmarks, FRAME_SIZE, config.image_size)[None])
+
+
+def to_size(images: Tensor, size: int) -> Tensor:
+    """Square images (B, 3, S, S) in [-1, 1] at another size: reduced as in training, enlarged smoothly."""
+    if images.shape[-1] >= size:
+        return resize_area(images, size)
+    return F.interpolate(images, (size, size), mode="bicubic", align_corners=False).clamp(-1, 1)
+
+
+@torch.inference_mode()
+def animate(generator: Generator, bank: Bank, landmarks: Tensor, config: ModelConfig) -> GeneratorOutput:
+    """The source's face with each of some landmarks.
+
+    Args:
+        generator: on the device of `bank`.
+        landmarks: (B, 68, 2) in pixels of the network's images.
+        config: the network's, with the image size and warp margin that are wanted.
+    """
+    count = len(landmarks)
+    bank_landmarks = bank.landmarks.expand(count, -1, -1, -1)
+    field = offset_field(landmarks.to(bank.images.device), bank_landmarks, config.image_size, config.margin_px)
+    out: GeneratorOutput = generator(bank.images.expand(count, -1, -1, -1, -1), field, config.margin_px)
+    return out
+
+
+@dataclass
+class Clip:
+    """Everything that decides a result: iterate `batches` for its frames.
+
+    Attributes:
+        generator, config: the network, and its settings at the size that is wanted.
+        source, driver: who is shown, and what moves them.
+        timeline: which driver frame each frame comes from.
+        landmarks: (n, 68, 2) the driver's, fitted to the source, in pixels of a 224-pixel crop.
+    """
+
+    generator: Generator
+    config: ModelConfig
+    source: Source
+    driver: Driver
+    timeline: Timeline
+    landmarks: npt.NDArray[np.float32]
+
+    def batches(self, size: int, crops: bool) -> Iterator[tuple[GeneratorOutput, Tensor, list[Crop] | None]]:
+        """The result, some frames at a time; nothing but these frames is held in memory.
+
+        Args:
+            size: B, frames at once.
+            crops: give the driver's crops as well, which decodes the driver once more.
+
+        Yields:
+            the network's output of B frames, their landmarks (B, 68, 2) in pixels of the network's images, and the
+            driver's B crops where they are wanted and the driver is a video.
+        """
+        device = next(self.generator.parameters()).device
+        bank = make_bank(self.source, self.config, device)
+        faces = self.timeline.faces
+        pictures = self._driver_crops() if crops and self.driver.transforms is not None else None
+        for start in range(0, len(faces), size):
+            points = torch.from_numpy(self.landmarks[faces[start : start + size]])
+            points = resize_landmarks(points, FRAME_SIZE, self.config.image_size).to(device)
+            batch = None if pictures is None else [next(pictures) for _ in range(len(points))]
+            yield animate(self.generator, bank, points, self.config), points, batch
+
+    def _driver_crops(self) -> Iterator[Crop]:
+        assert self.driver.transforms is not None
+        transforms = self.driver.transforms[self.timeline.faces]
+        size = max(FRAME_SIZE, self.config.image_size)
+        return crop_frames(self.driver.path, self.timeline.places.tolist(), transforms, size)
+
+
+class Reconstruction:
+    """The L1 of a result against its driver's own frames: the figure of `model.evaluate` when they are one speaker."""
+
+    def __init__(self) -> None:
+        self._sum, self._frames = 0.0, 0
+
+    def update(self, out: GeneratorOutput, crops: Sequence[Crop]) -> None:
+        """Take in the output of some frames and the driver's crops of them."""
+        truth = to_network_range(torch.from_numpy(np.stack(crops)).to(out.output.device))
+        error = (out.output - to_size(truth, out.output.shape[-1])).abs().mean((1, 2, 3))
+        self._sum += float(error.double().sum()) * 127.5
+        self._frames += len(crops)
+
+    @property
+    def l1(self) -> float:
+        """Mean absolute difference in 0-255 units."""
+        return self._sum / self._frames

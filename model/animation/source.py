@@ -1,0 +1,169 @@
+"""The source: a speaker's bank of images from a video, a folder of pictures or a dataset."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+from tqdm import tqdm
+
+from pipeline import geometry
+from pipeline.decode import Colour
+from pipeline.errors import InputError
+from pipeline.geometry import Points
+from pipeline.preparing import crops
+from pipeline.preparing.bank import BANK_SIZE, choose_bank
+from pipeline.preparing.regions import Box, Region
+from pipeline.preparing.tracked_clip import Crop, crop_frames, resized, track_clip
+from pipeline.settings import Settings
+from pipeline.shards import FRAME_SIZE, Dataset, ShardReader, Video
+from pipeline.tracking import FaceTracker
+
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+_JPEG = Colour("smpte170m", full_range=True, chroma_left=False)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Whose face is shown.
+
+    Attributes:
+        name: of the file, folder or speaker, for titles.
+        images: (5, S, S, 3) uint8 RGB, closed mouth to open.
+        landmarks: (5, 68, 2) float32 in pixels of a 224-pixel crop.
+        shape: (68, 2) the speaker's median landmarks, likewise.
+    """
+
+    name: str
+    images: npt.NDArray[np.uint8]
+    landmarks: Points
+    shape: Points
+
+
+def source_from_video(
+    path: Path, settings: Settings, landmark_model: Path, size: int = FRAME_SIZE, progress: bool = False
+) -> Source:
+    """The bank of a video, the very images that a dataset built of it would hold.
+
+    Args:
+        size: S, height and width of the images.
+
+    Raises:
+        VideoError, InputError: it cannot be decoded, or has fewer than five frames with a face.
+    """
+    clip = track_clip(path, settings, landmark_model, "source", progress)
+    if len(clip.kept) < BANK_SIZE:
+        raise InputError(
+            f"{path}: a bank needs {BANK_SIZE} frames with a face inside the picture, got {len(clip.kept)}; "
+            "use a longer video"
+        )
+    landmarks = clip.landmarks[clip.kept]
+    bank = clip.kept[choose_bank(geometry.mouth_openness(landmarks))]
+    in_time = np.sort(bank)
+    frames = dict(
+        zip(in_time.tolist(), crop_frames(path, in_time.tolist(), clip.transforms[in_time], size), strict=True)
+    )
+    return Source(
+        path.name, np.stack([frames[place] for place in bank.tolist()]), clip.landmarks[bank], _median(landmarks)
+    )
+
+
+def source_from_pictures(
+    folder: Path, settings: Settings, landmark_model: Path, size: int = FRAME_SIZE, progress: bool = False
+) -> Source:
+    """The bank of a folder of pictures of one person; those without a face are left out with a line on stderr.
+
+    Each picture has a crop scale of its own. Fewer than five pictures are repeated.
+
+    Raises:
+        InputError: no picture in the folder, one that cannot be read, or no face in any.
+    """
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    if not paths:
+        raise InputError(
+            f"{folder}: neither a dataset nor a folder of pictures ({', '.join(sorted(PICTURE_SUFFIXES))})"
+        )
+    found: list[tuple[Crop, Points]] = []
+    for path in tqdm(paths, "finding the source's face", unit=" pictures", disable=not progress):
+        face = _face_of_picture(path, settings, landmark_model, size)
+        if face is None:
+            tqdm.write(f"warning: {path}: no face found, left out", file=sys.stderr)
+        else:
+            found.append(face)
+    if not found:
+        raise InputError(f"{folder}: no face in any of its {len(paths)} pictures; use others")
+    landmarks = np.stack([points for _, points in found])
+    bank = _stretched_bank(geometry.mouth_openness(landmarks))
+    return Source(folder.resolve().name, np.stack([found[i][0] for i in bank]), landmarks[bank], _median(landmarks))
+
+
+def source_from_dataset(dataset: Dataset, speaker: str | None, video_id: str | None = None) -> Source:
+    """The stored bank of a dataset's speaker: of the named video, else of the first of theirs by id.
+
+    Raises:
+        InputError: no speaker named, no such speaker, or no such video of theirs.
+    """
+    videos = [video for split in dataset.splits for video in dataset.videos(split)]
+    speakers = sorted({video.speaker for video in videos})
+    if speaker not in speakers:
+        got = "none" if speaker is None else f"'{speaker}'"
+        raise InputError(f"{dataset.root}: --speaker must be one of {_some(speakers)}, got {got}")
+    theirs = sorted((video for video in videos if video.speaker == speaker), key=lambda video: video.id)
+    chosen = [video for video in theirs if video_id in (None, video.id)]
+    if not chosen:
+        ids = _some([video.id for video in theirs])
+        raise InputError(f"{dataset.root}: --source-video must be one of {ids}, got '{video_id}'")
+    return stored_source(chosen[0])
+
+
+def stored_source(video: Video) -> Source:
+    """The bank that a dataset holds of one video."""
+    with ShardReader(video.shard) as shard:
+        rows = slice(video.first_row, video.first_row + video.row_count)
+        return Source(
+            video.speaker, shard.frames(video.bank), shard.landmarks(video.bank), _median(shard.landmarks(rows))
+        )
+
+
+def _face_of_picture(path: Path, settings: Settings, landmark_model: Path, size: int) -> tuple[Crop, Points] | None:
+    """The crop of a picture and its landmarks in pixels of a 224-pixel crop; None without a face."""
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file).convert("RGB").convert("YCbCr")
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as a picture ({error}); remove it from the folder") from error
+    y, u, v = picture.split()
+    luma = np.asarray(y)
+    seen = FaceTracker(settings.track, landmark_model, studio_range=False).observe(luma)
+    if seen.landmarks is None or geometry.face_width(seen.landmarks) < settings.min_face_px:
+        return None
+    faces = seen.landmarks[None]
+    widths, reaches = geometry.face_width(faces), crops.reach(faces, settings.centre)
+    scale = crops.crop_scale(widths, reaches, settings.face_fraction, FRAME_SIZE)
+    transform = crops.crop_transform(seen.landmarks, scale, settings.centre, FRAME_SIZE)
+    region = Region(
+        Box(0, 0, picture.width, picture.height), luma, np.asarray(u.reduce(2)), np.asarray(v.reduce(2)), _JPEG
+    )
+    crop = crops.cut(region, resized(transform, size), size)
+    return crop, geometry.apply_affine(transform, seen.landmarks).astype(np.float32)
+
+
+def _stretched_bank(openness: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """As `choose_bank`; with fewer than five images the nearest in the order of openness are repeated."""
+    if len(openness) >= BANK_SIZE:
+        return choose_bank(openness).astype(np.int64)
+    order = np.argsort(openness, kind="stable")
+    return np.asarray(order[np.rint(np.linspace(0, len(order) - 1, BANK_SIZE)).astype(int)], np.int64)
+
+
+def _median(landmarks: Points) -> Points:
+    return np.asarray(np.median(landmarks, axis=0), np.float32)
+
+
+def _some(names: Sequence[str], most: int = 12) -> str:
+    return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")

@@ -1,0 +1,1 @@
+"""From rows of shards to what the network takes, on its device."""

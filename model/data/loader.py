@@ -1,0 +1,262 @@
+"""Reading batches from shards in worker processes; every image is still uint8 when it leaves them."""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from model.data.sampler import Group
+from model.data.shared_memory import Placed, Received, Ring, SlotFullError, bytes_needed
+from model.signals import held_back_signals, obey_only_parent
+from pipeline.errors import DatasetError, FlnetError
+from pipeline.shards import ShardReader
+from pipeline.shards.schema import FRAME_SIZE, LANDMARKS
+
+# More than TCD-TIMIT has: opening one again costs as much as reading a batch, keeping it open 0.7 MB.
+MAX_OPEN_SHARDS = 128
+PREFETCH_BATCHES = 4
+
+
+class LoaderError(FlnetError):
+    """A process that reads batches died."""
+
+
+class Batch(NamedTuple):
+    """B targets from V groups as they lie in the shards (CPU tensors, full size).
+
+    Attributes:
+        targets: (B, H, W, 3) uint8 RGB.
+        target_landmarks: (B, 68, 2) float32 x, y in pixels, pixel centres at integers.
+        k_codes: (B, H, W) uint8; K = k_levels[k_codes].
+        group: (B,) int64, which of the V groups each target belongs to.
+        banks: (V, N, H, W, 3) uint8 RGB, closed mouth to open.
+        bank_landmarks: (V, N, 68, 2) float32.
+        k_levels: (L,) float32, at most 256 of them.
+        target_openness: (B,) float32, measured mouth openness in pixels.
+        bank_openness: (V, N) float32.
+        variation: (V, 7) float32 of `model.data.augment`, or (V, 0).
+        videos: the V target videos' ids, for messages.
+    """
+
+    targets: Tensor
+    target_landmarks: Tensor
+    k_codes: Tensor
+    group: Tensor
+    banks: Tensor
+    bank_landmarks: Tensor
+    k_levels: Tensor
+    target_openness: Tensor
+    bank_openness: Tensor
+    variation: Tensor
+    videos: tuple[str, ...]
+
+
+Item = Batch | Placed | FlnetError
+"""What travels from a loader process: a batch, where it was left, or why there is none."""
+
+
+NewTensor = Callable[[Sequence[int], torch.dtype], Tensor]
+
+
+def torch_empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """`torch.empty` as `load_batch` calls it."""
+    return torch.empty(tuple(shape), dtype=dtype)
+
+
+class ShardPool:
+    """Shard readers by path, opened when first needed; the least recently used are closed beyond a limit."""
+
+    def __init__(self, limit: int = MAX_OPEN_SHARDS) -> None:
+        self.limit = limit
+        self._readers: OrderedDict[Path, ShardReader] = OrderedDict()
+
+    def reader(self, shard: Path) -> ShardReader:
+        """The reader of one shard. Raises `DatasetError` naming a broken shard when it is first read."""
+        if shard not in self._readers:
+            self._readers[shard] = ShardReader(shard)
+            if len(self._readers) > self.limit:
+                self._readers.popitem(last=False)[1].close()
+        self._readers.move_to_end(shard)
+        return self._readers[shard]
+
+    def close(self) -> None:
+        """Close every reader; the pool can be used again."""
+        while self._readers:
+            self._readers.popitem()[1].close()
+
+
+def load_batch(groups: Sequence[Group], pool: ShardPool, new: NewTensor = torch_empty) -> Batch:
+    """Read the frames, landmarks and K codes of some groups with equally large banks.
+
+    Args:
+        groups: at least one.
+        pool: the readers to use.
+        new: makes the batch's tensors, in the order of its fields, on the CPU.
+
+    Raises:
+        DatasetError: a shard is missing, damaged, or of other levels of K than the rest.
+    """
+    targets = [(pool.reader(group.video.shard), group.target_rows) for group in groups]
+    banks = [(pool.reader(group.bank_video.shard), group.bank_rows) for group in groups]
+    counts = [len(rows) for _, rows in targets]
+    starts = [0, *itertools.accumulate(counts)]
+
+    def join(method: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        tensor = new((sum(counts), *shape), dtype)
+        out = tensor.numpy()
+        for (reader, rows), (first, last) in zip(targets, itertools.pairwise(starts), strict=True):
+            getattr(reader, method)(rows, out[first:last])
+        return tensor
+
+    def stack(method: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        tensor = new((len(banks), len(banks[0][1]), *shape), dtype)
+        for (reader, rows), out in zip(banks, tensor.numpy(), strict=True):
+            getattr(reader, method)(rows, out)
+        return tensor
+
+    def given(values: Tensor) -> Tensor:
+        return new(values.shape, values.dtype).copy_(values)
+
+    k_levels = targets[0][0].k_levels
+    for reader, _ in targets:
+        if not np.array_equal(reader.k_levels, k_levels):
+            raise DatasetError(
+                f"{reader.path}: its levels of K differ from those of {groups[0].video.shard}; build again"
+            )
+    side, points = (FRAME_SIZE, FRAME_SIZE), (LANDMARKS, 2)
+    return Batch(
+        targets=join("frames", (*side, 3), torch.uint8),
+        target_landmarks=join("landmarks", points, torch.float32),
+        k_codes=join("k_codes", side, torch.uint8),
+        group=given(torch.repeat_interleave(torch.tensor(counts))),
+        banks=stack("frames", (*side, 3), torch.uint8),
+        bank_landmarks=stack("landmarks", points, torch.float32),
+        k_levels=given(torch.from_numpy(k_levels)),
+        target_openness=join("mouth_openness", (), torch.float32),
+        bank_openness=stack("mouth_openness", (), torch.float32),
+        variation=given(torch.tensor([group.variation for group in groups], dtype=torch.float32)),
+        videos=tuple(group.video.id for group in groups),
+    )
+
+
+class BatchDataset(TorchDataset[Item]):
+    """A map-style dataset whose item `i` is the batch that `plan(i)` describes.
+
+    Args:
+        plan: which frames batch `i` is made of; picklable, since worker processes call it.
+        ring: where batches are left that fit; the item is then what tells where.
+    """
+
+    def __init__(self, plan: Callable[[int], Sequence[Group]], ring: Ring | None = None) -> None:
+        self.plan = plan
+        self.ring = ring
+        self._pool = ShardPool()
+
+    def __getitem__(self, index: int) -> Item:
+        """Batch `index`. A broken shard is returned, not raised: a worker process would bury its one line in a
+        traceback; `batches` raises it."""
+        try:
+            groups = self.plan(index)
+            if self.ring is not None:
+                slot = self.ring.slot(index)
+                with suppress(SlotFullError):
+                    return slot.placed(load_batch(groups, self._pool, slot.new).videos)
+            return load_batch(groups, self._pool)
+        except FlnetError as error:
+            return error
+
+
+def batches(
+    dataset: BatchDataset, start: int, stop: int, *, workers: int, pin_memory: bool = False
+) -> Generator[Batch, None, None]:
+    """Batches `start` to `stop` (exclusive) in order, read ahead by `workers` processes (0: by this one).
+
+    The worker processes live until the last batch, or until the generator is closed.
+
+    Raises:
+        DatasetError: a shard cannot be read; the message names it.
+        LoaderError: a worker process died.
+    """
+    dataset = BatchDataset(dataset.plan, _make_ring(dataset, start, workers)) if workers and start < stop else dataset
+    loader: DataLoader[Item] = DataLoader(
+        dataset,
+        batch_size=None,
+        collate_fn=_unchanged,
+        sampler=range(start, stop),
+        num_workers=workers,
+        pin_memory=pin_memory,
+        prefetch_factor=PREFETCH_BATCHES if workers else None,
+        worker_init_fn=_start_worker if workers else None,
+        # A fresh interpreter: a fork would copy HDF5's and CUDA's locks as they stand. Not the fork server either:
+        # its workers do not notice when this process is killed, and stay for ever.
+        multiprocessing_context="spawn" if workers else None,
+        # The loader draws a seed for its workers: not from the random state that checkpoints hold.
+        generator=torch.Generator(),
+    )
+    with held_back_signals():
+        resource_tracker.ensure_running()  # lets SIGTERM through again when it returns, hence the second `with`
+    with held_back_signals():
+        loaded = iter(loader)
+    try:
+        for item in loaded:
+            yield _received(item, dataset.ring)
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise LoaderError(
+            f"a loader process died ({error}); was it killed, or short of memory? go on with --resume, and with fewer"
+            " or no --workers"
+        ) from error
+    finally:
+        del loaded  # ends the worker processes
+
+
+def _make_ring(dataset: BatchDataset, first: int, workers: int) -> Ring | None:
+    """A slot of the first batch's size for each batch that can be under way, and for the one just received.
+
+    A batch that is larger travels in the ordinary way.
+    """
+    batch = BatchDataset(dataset.plan)[first]
+    if not isinstance(batch, Batch):
+        return None  # the workers will say what is wrong with it
+    try:
+        return Ring(workers * PREFETCH_BATCHES + 1, bytes_needed(_tensors(batch)))
+    except MemoryError as error:
+        raise LoaderError(
+            f"{error}; use fewer --workers, or give the container more (docker run --shm-size 2g)"
+        ) from error
+
+
+def _received(item: Item | Received, ring: Ring | None) -> Batch:
+    if isinstance(item, FlnetError):
+        raise item
+    if isinstance(item, Placed) and ring is not None:
+        item = ring.take(item)
+    if isinstance(item, Received):
+        return Batch._make((*item.tensors, item.note))
+    assert isinstance(item, Batch)
+    return item
+
+
+def _tensors(batch: Batch) -> list[Tensor]:
+    return [value for value in batch if isinstance(value, Tensor)]
+
+
+def _unchanged(item: Any) -> Any:
+    return item
+
+
+def _start_worker(_number: int) -> None:
+    obey_only_parent()
+    torch.set_num_threads(1)

@@ -1,0 +1,91 @@
+"""From a batch as stored to what the network takes, on the device: normalising, resizing, offset fields, K."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.config import ModelConfig
+from model.data.augment import varied
+from model.data.loader import Batch
+from model.network.losses import landmark_weights
+from model.network.offsets import offset_field
+
+
+class PreparedBatch(NamedTuple):
+    """B examples of H = W = `image_size` pixels, float32 on the device.
+
+    Attributes:
+        bank: (B, N, 3, H, W) in [-1, 1].
+        field: (B, N, 2, H, W), ΔF_s: landmark offsets divided by the warp margin.
+        target: (B, 3, H, W) in [-1, 1].
+        weight_map: (B, 1, H, W), K in [0.3, 1] (Eqs. 12-13).
+        target_landmarks: (B, 68, 2) in pixels of the resized images.
+        bank_landmarks: (B, N, 68, 2).
+    """
+
+    bank: Tensor
+    field: Tensor
+    target: Tensor
+    weight_map: Tensor
+    target_landmarks: Tensor
+    bank_landmarks: Tensor
+
+
+def prepare_batch(batch: Batch, device: torch.device, config: ModelConfig) -> PreparedBatch:
+    """Copy the batch's bytes to `device` and make everything dense there.
+
+    With an `image_size` below the stored one, frames, K, landmarks and warp margin shrink together.
+    """
+    moved: list[Any] = [v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for v in batch]
+    batch = Batch(*moved)
+    stored, size = batch.targets.shape[1], config.image_size
+    target_landmarks = resize_landmarks(batch.target_landmarks, stored, size)
+    bank_landmarks = resize_landmarks(batch.bank_landmarks, stored, size)[batch.group]
+    prepared = PreparedBatch(
+        bank=resize_area(to_network_range(batch.banks), size)[batch.group],
+        field=offset_field(target_landmarks, bank_landmarks, size, config.margin_px),
+        target=resize_area(to_network_range(batch.targets), size),
+        weight_map=resize_area(landmark_weights(batch.k_codes, batch.k_levels), size),
+        target_landmarks=target_landmarks,
+        bank_landmarks=bank_landmarks,
+    )
+    return varied(prepared, batch.variation[batch.group])
+
+
+def resize_landmarks(landmarks: Tensor, stored_px: int, size_px: int) -> Tensor:
+    """Landmarks in pixels of the resized image. Centres of pixels are whole numbers: x' = (x + 0.5) s - 0.5."""
+    if stored_px == size_px:
+        return landmarks
+    return (landmarks + 0.5) * (size_px / stored_px) - 0.5
+
+
+def resize_area(images: Tensor, size: int) -> Tensor:
+    """Square images (..., S, S) to (..., size, size), every new pixel the mean of exactly the area it covers.
+
+    Exact for ratios that are not whole, where pooling windows would shift by part of a pixel against the
+    landmarks.
+    """
+    if images.shape[-1] == size and images.shape[-2] == size:
+        return images
+    rows = _area_matrix(images.shape[-2], size, images.device)
+    columns = _area_matrix(images.shape[-1], size, images.device)
+    return rows @ (images @ columns.T)
+
+
+@lru_cache(maxsize=8)
+def _area_matrix(stored: int, size: int, device: torch.device) -> Tensor:
+    """(size, stored) float32: the share of every stored pixel in every new one; rows sum to 1."""
+    scale = stored / size
+    edges = torch.arange(size, dtype=torch.float64)[:, None] * scale
+    pixels = torch.arange(stored, dtype=torch.float64)[None, :]
+    overlap = torch.minimum(edges + scale, pixels + 1) - torch.maximum(edges, pixels)
+    return (overlap.clamp(min=0) / scale).float().to(device)  # once: a copy to a GPU waits for all it has to do
+
+
+def to_network_range(frames: Tensor) -> Tensor:
+    """uint8 (..., H, W, 3) in 0 to 255 to float32 (..., 3, H, W) in [-1, 1]."""
+    return frames.movedim(-1, -3).float() / 127.5 - 1.0

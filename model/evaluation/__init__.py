@@ -1,0 +1,1 @@
+"""The test protocol, what is measured with it, and the tables."""

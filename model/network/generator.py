@@ -1,0 +1,189 @@
+"""The generator: one master network, and four heads that make the warping stream, the appearance stream and V."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.config import ModelConfig
+from model.network.spectral import spectral_norm
+from model.network.warp import warp_bilinear
+
+BANK_CHANNELS = 5
+"""Of one bank image in the input: its colours (3) and its offset field (2)."""
+RESIDUAL_BLOCKS = 6
+HEAD_KERNEL = 7
+
+
+class GeneratorOutput(NamedTuple):
+    """What the generator makes; all float32.
+
+    Attributes:
+        output: I_o (B, 3, H, W) in [-1, 1].
+        warped: I_w (B, 3, H, W) in [-1, 1]; zeros without the warping stream.
+        appearance: I_a (B, 3, H, W) in [-1, 1]; zeros without the appearance stream.
+        merge_mask: V (B, 1, H, W) in [0, 1]; 1 selects the *warped* image.
+        selection_masks: M_w (B, N, 1, H, W), non-negative, summing to one over N.
+        warp_fields: W_w (B, N, 2, H, W) in [-1, 1], in units of M, channels x and y.
+    """
+
+    output: Tensor
+    warped: Tensor
+    appearance: Tensor
+    merge_mask: Tensor
+    selection_masks: Tensor
+    warp_fields: Tensor
+
+
+def warped_image(bank: Tensor, selection_masks: Tensor, warp_fields: Tensor, warp_margin_px: float) -> Tensor:
+    """I_w = Σ_i M_w,i ⊙ φ(I_s,i, M · W_w,i) (Eq. 4).
+
+    Args:
+        bank: I_s (B, N, 3, H, W).
+        selection_masks: M_w (B, N, 1, H, W).
+        warp_fields: W_w (B, N, 2, H, W) in [-1, 1].
+        warp_margin_px: M in pixels; it may differ from the training's.
+
+    Returns:
+        (B, 3, H, W).
+    """
+    candidates = warp_bilinear(bank.flatten(0, 1), warp_fields.flatten(0, 1) * warp_margin_px)
+    return (selection_masks * candidates.view(bank.shape)).sum(dim=1)
+
+
+def merge(warped: Tensor, appearance: Tensor, merge_mask: Tensor) -> Tensor:
+    """I_o = V ⊙ I_w + (1 − V) ⊙ I_a (Eq. 7); V = 1 takes the warped image.
+
+    Args:
+        warped, appearance: (B, 3, H, W).
+        merge_mask: V (B, 1, H, W) in [0, 1].
+    """
+    return merge_mask * warped + (1 - merge_mask) * appearance
+
+
+class MasterNetwork(nn.Module):
+    """E of Eq. 3: down to a quarter of the size, six residual blocks, and back up.
+
+    Instance norm has a learnt scale and shift, as in StarGAN and GANimation, whose network this is.
+
+    Args:
+        input_channels: of the bank images and their offset fields together.
+        base_channels: of the first convolution and of the features.
+    """
+
+    def __init__(self, input_channels: int, base_channels: int) -> None:
+        super().__init__()
+        c = base_channels
+        self.layers = nn.Sequential(
+            *_normalised(nn.Conv2d(input_channels, c, 7, padding=3, bias=False)),
+            *_normalised(nn.Conv2d(c, 2 * c, 4, stride=2, padding=1, bias=False)),
+            *_normalised(nn.Conv2d(2 * c, 4 * c, 4, stride=2, padding=1, bias=False)),
+            *(ResidualBlock(4 * c) for _ in range(RESIDUAL_BLOCKS)),
+            *_normalised(nn.ConvTranspose2d(4 * c, 2 * c, 4, stride=2, padding=1, bias=False)),
+            *_normalised(nn.ConvTranspose2d(2 * c, c, 4, stride=2, padding=1, bias=False)),
+        )
+
+    def forward(self, bank_and_fields: Tensor) -> Tensor:
+        """I_f (B, base_channels, H, W) from (B, input_channels, H, W)."""
+        features: Tensor = self.layers(bank_and_fields)
+        return features
+
+
+class ResidualBlock(nn.Module):
+    """x + two normalised 3×3 convolutions of x, with a ReLU between them."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.layers = nn.Sequential(*_normalised(first), *_normalised(second)[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) to the same shape."""
+        change: Tensor = self.layers(x)
+        return x + change
+
+
+def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
+    """The convolution with spectral norm, instance norm and ReLU.
+
+    A group norm with one channel a group is instance norm, and unlike `nn.InstanceNorm2d` it keeps channels_last
+    (compiled, and on a CPU).
+    """
+    channels = conv.out_channels
+    return [spectral_norm(conv), nn.GroupNorm(channels, channels), nn.ReLU(inplace=True)]
+
+
+def _head(base_channels: int, outputs: int) -> nn.Module:
+    """One of E_wm, E_ww, E_a, E_V: a convolution with spectral norm."""
+    return spectral_norm(nn.Conv2d(base_channels, outputs, HEAD_KERNEL, padding=HEAD_KERNEL // 2))
+
+
+class Generator(nn.Module):
+    """Eqs. 3-7: bank images and their offset fields in, the target image out.
+
+    Args:
+        config: `streams` other than "both" leaves the other stream's heads out and fixes V.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.master = MasterNetwork(config.bank_size * BANK_CHANNELS, config.base_channels)
+        warp_heads = {"selection": config.bank_size, "warp": 2 * config.bank_size}
+        channels: dict[str, int] = {
+            "both": {**warp_heads, "appearance": 3, "merge": 1},
+            "warp": warp_heads,
+            "appearance": {"appearance": 3},
+        }[config.streams]
+        self.heads = nn.ModuleDict({name: _head(config.base_channels, outputs) for name, outputs in channels.items()})
+
+    def forward(self, bank: Tensor, field: Tensor, warp_margin_px: float | None = None) -> GeneratorOutput:
+        """Make the target images.
+
+        M_w is a softmax over the bank of E_wm(I_f) and W_w a tanh of E_ww(I_f), for Eq. 4; I_a = tanh E_a(I_f)
+        (Eq. 5); V = sigmoid E_V(I_f) (Eq. 6).
+
+        Args:
+            bank: I_s (B, N, 3, H, W) in [-1, 1].
+            field: ΔF_s (B, N, 2, H, W) in units of M.
+            warp_margin_px: M in pixels of these images; None is the configuration's `margin_px`.
+        """
+        margin = self.config.margin_px if warp_margin_px is None else warp_margin_px
+        batch, size, _, height, width = bank.shape
+        zeros = bank.new_zeros((batch, 3, height, width))
+        heads = self._head_responses(self.features(bank, field))
+        if "warp" in heads:
+            selection_masks = heads["selection"].softmax(dim=1).view(batch, size, 1, height, width)
+            warp_fields = heads["warp"].tanh().view(batch, size, 2, height, width)
+            warped = warped_image(bank, selection_masks, warp_fields, margin)
+        else:
+            selection_masks = bank.new_full((batch, size, 1, height, width), 1 / size)
+            warp_fields, warped = torch.zeros_like(field), zeros
+        appearance = heads["appearance"].tanh() if "appearance" in heads else zeros
+        fixed_mask = bank.new_full((batch, 1, height, width), 1.0 if "warp" in heads else 0.0)
+        merge_mask = heads["merge"].sigmoid() if "merge" in heads else fixed_mask
+        output = merge(warped, appearance, merge_mask)
+        return GeneratorOutput(output, warped, appearance, merge_mask, selection_masks, warp_fields)
+
+    def features(self, bank: Tensor, field: Tensor) -> Tensor:
+        """I_f = E(I_s, ΔF_s) (Eq. 3), (B, base_channels, H, W); the N images lie side by side in the channels."""
+        images = torch.cat((bank, field), dim=2).flatten(1, 2)
+        features: Tensor = self.master(images.contiguous(memory_format=torch.channels_last))
+        return features
+
+    def _head_responses(self, features: Tensor) -> dict[str, Tensor]:
+        """The linear responses of E_wm, E_ww, E_a and E_V, (B, ·, H, W) float32.
+
+        One convolution computes them all: alone, each head has too few channels to be worth a pass over the
+        features (half the time of four passes on a CPU).
+        """
+        heads = {name: cast(nn.Conv2d, head) for name, head in self.heads.items()}
+        weight = torch.cat([head.weight for head in heads.values()])
+        bias = torch.cat([cast(Tensor, head.bias) for head in heads.values()])
+        responses = F.conv2d(features, weight, bias, padding=HEAD_KERNEL // 2).float()
+        channels = [head.out_channels for head in heads.values()]
+        return dict(zip(heads, torch.split(responses, channels, dim=1), strict=True))

@@ -1,0 +1,242 @@
+"""A training run from its first (or next) step to its last: loader, checkpoints, pictures, signals."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from model.checkpoint import load_latest, save_checkpoint
+from model.config import TrainConfig, to_dict
+from model.data.loader import Batch, BatchDataset, batches
+from model.data.sampler import BatchPlanner
+from model.data.to_device import PreparedBatch
+from model.network.perceptual import PerceptualFeatures
+from model.signals import StopRequest, watched_signals
+from model.training.distributed import Processes
+from model.training.monitor import CONFIG_FILE, Monitor, WaitTimer, write_run_config
+from model.training.progress_pictures import draw_examples, example_batch
+from model.training.step import StepLosses, Trainer
+from pipeline.errors import InputError
+from pipeline.shards import Dataset
+
+EXIT_PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: not done, run again with --resume
+TRAIN_SPLIT = "train"
+# Settings that say how a run is carried out. All others must be the checkpoint's when a run is resumed.
+FREE_SETTINGS = (
+    "steps", "accumulation_steps", "compile", "checkpoint_every", "keep_checkpoints", "picture_every", "log_every",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training run is made of.
+
+    Attributes:
+        folder: the run folder.
+        dataset: the opened dataset.
+        config: the settings that results depend on, and how often to save and draw.
+        workers: loader processes; 0 reads in the training process.
+        resume: go on from the folder's newest sound checkpoint, if it has one.
+    """
+
+    folder: Path
+    dataset: Dataset
+    config: TrainConfig
+    workers: int
+    resume: bool
+
+
+def train(run: Run, processes: Processes, features: PerceptualFeatures | None) -> int:
+    """Train until `config.steps` generator steps are done.
+
+    Returns:
+        0, or `EXIT_PREEMPTED` after SIGTERM or SIGUSR1 (the state is saved then).
+
+    Raises:
+        InputError: the run folder, or the checkpoint in it, does not fit.
+        DatasetError: a shard cannot be read.
+        DivergenceError: a loss is no number or beyond all bounds; no checkpoint is written of that.
+    """
+    planner = make_planner(run, processes)
+    if processes.is_main:
+        claim_run_folder(run)
+    processes.wait_for_all()
+    trainer = Trainer(run.config, processes, features)
+    if run.resume:
+        _restore(run, trainer)
+    if processes.is_main:
+        write_run_config(run.folder, to_dict(run.config), describe_dataset(run.dataset))
+    # Listen before the helper processes start, so that a signal during the first seconds is not fatal either.
+    with watched_signals() as stop:
+        return _Session(run, trainer, planner, stop).run()
+
+
+def make_planner(run: Run, processes: Processes) -> BatchPlanner:
+    """The run's batches, or rather this process's part of them."""
+    config = run.config
+    return BatchPlanner(
+        run.dataset.videos(TRAIN_SPLIT),
+        run.dataset.corpus,
+        batch_size=config.batch_size,
+        frames_per_video=config.frames_per_video,
+        bank_size=config.model.bank_size,
+        seed=config.seed,
+        augment=config.augment,
+        rank=processes.rank,
+        world_size=processes.world_size,
+    )
+
+
+def claim_run_folder(run: Run) -> None:
+    """Make the run folder.
+
+    Raises:
+        InputError: it holds something, and the user did not ask to go on with it; or what it holds is no run.
+    """
+    run.folder.mkdir(parents=True, exist_ok=True)
+    if not any(run.folder.iterdir()):
+        return
+    if not run.resume:
+        raise InputError(f"{run.folder}: the run folder is not empty; give --resume to go on, or another --out")
+    if not (run.folder / CONFIG_FILE).is_file():
+        raise InputError(f"{run.folder}: holds files but no {CONFIG_FILE} of a run; give another --out")
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """What a run notes about its data."""
+    return {
+        "root": str(dataset.root),
+        "digest": dataset.digest,
+        "corpus": dataset.corpus,
+        "config": dataset.config,  # how to crop a clip for this network: `model.animation.crop_settings`
+    }
+
+
+def _restore(run: Run, trainer: Trainer) -> None:
+    found = load_latest(run.folder)
+    if found is None:
+        if trainer.processes.is_main:
+            print(f"{run.folder}: no checkpoint to resume from, starting at step 0", file=sys.stderr)
+        return
+    path, payload = found
+    if payload["dataset_digest"] != run.dataset.digest:
+        raise InputError(
+            f"{path}: was trained on another dataset ({payload['dataset_digest'][:12]}…, --shards has "
+            f"{run.dataset.digest[:12]}…); give the same --shards, or another --out"
+        )
+    wanted = to_dict(run.config)
+    differing = [
+        f"{name} {payload['config'].get(name)!r} there, {wanted[name]!r} now"
+        for name in wanted
+        if name not in FREE_SETTINGS and payload["config"].get(name) != wanted[name]
+    ]
+    if differing:
+        raise InputError(f"{path}: other settings ({'; '.join(differing)}); give the same, or another --out")
+    trainer.load_state_dict(payload)
+
+
+class _Session:
+    """The loop, and what it saves and draws on its way."""
+
+    def __init__(self, run: Run, trainer: Trainer, planner: BatchPlanner, stop: StopRequest) -> None:
+        self.run_settings = run
+        self.config = run.config
+        self.trainer = trainer
+        self.processes = trainer.processes
+        self.planner = planner
+        self.stop = stop
+        # On a GPU the losses of a step are read while the next one runs, so that the GPU never waits for that.
+        self.unread: StepLosses | None = None
+        self.lag = 1 if trainer.device.type == "cuda" else 0
+        self.monitor: Monitor | None = None
+        self.examples: PreparedBatch | None = None
+
+    def run(self) -> int:
+        first, last = self.trainer.step_count, self.config.steps
+        if first >= last:
+            if self.processes.is_main:
+                print(f"{self.run_settings.folder}: {first} steps are done, --steps {last} asks for no more")
+            return 0
+        with closing(self._batches(first, last)) as source:
+            if not self.processes.is_main:
+                return self._loop(WaitTimer(source))
+            self.examples = example_batch(self.run_settings.dataset, self.config.model, self.trainer.device)
+            with Monitor(
+                self.run_settings.folder,
+                first_step=first,
+                steps=last,
+                log_every=self.config.log_every,
+                targets_per_step=self.config.batch_size,
+                device=self.trainer.device,
+            ) as self.monitor:
+                return self._loop(WaitTimer(source))
+
+    def _batches(self, first_step: int, last_step: int) -> Generator[Batch, None, None]:
+        per_step = self.trainer.batches_per_step
+        return batches(
+            BatchDataset(self.planner.plan),
+            first_step * per_step,
+            last_step * per_step,
+            workers=self.run_settings.workers,
+            pin_memory=self.trainer.device.type == "cuda",
+        )
+
+    def _loop(self, source: WaitTimer[Batch]) -> int:
+        while self.trainer.step_count < self.config.steps:
+            losses = self.trainer.step(source)
+            step = losses.step
+            stopping = self._agreed_to_stop()
+            ending = step == self.config.steps or stopping
+            saving = step % self.config.checkpoint_every == 0 or ending
+            drawing = step % self.config.picture_every == 0 or ending
+            self._read(losses, source.seconds, at_once=saving or drawing or self.lag == 0, last=ending)
+            if drawing:
+                self._draw(step)
+            if saving:
+                self._save()
+            if stopping and step < self.config.steps:
+                return self._report_stop(step)
+        return 0
+
+    def _read(self, losses: StepLosses, waited_seconds: float, *, at_once: bool, last: bool) -> None:
+        """Check and log the losses that are due: the step before's, and this one's too if `at_once`."""
+        due = [self.unread, losses if at_once else None]
+        self.unread = None if at_once else losses
+        for item in due:
+            if item is not None:
+                terms = item.checked()
+                if self.monitor is not None:
+                    self.monitor.add(item.step, terms, waited_seconds, last=last and item is losses)
+
+    def _agreed_to_stop(self) -> bool:
+        """Whether any process has had a signal: all of them must leave after the same step."""
+        if self.processes.world_size == 1:
+            return bool(self.stop)
+        # A CPU tensor travels by gloo: no GPU has to finish its work for this.
+        return self.processes.average(torch.tensor(float(bool(self.stop)))).item() > 0
+
+    def _draw(self, step: int) -> None:
+        if self.monitor is not None and self.examples is not None:
+            self.monitor.picture(step, draw_examples(self.trainer.generator, self.examples))
+
+    def _save(self) -> None:
+        if self.processes.is_main:
+            payload = {
+                **self.trainer.state_dict(),
+                "config": to_dict(self.config),
+                "dataset_digest": self.run_settings.dataset.digest,
+            }
+            save_checkpoint(self.run_settings.folder, payload, self.config.keep_checkpoints)
+
+    def _report_stop(self, step: int) -> int:
+        if self.processes.is_main:
+            name = self.stop.signal.name if self.stop.signal else "a signal to another process"
+            tqdm.write(f"stopped by {name} after step {step}, saved; go on with --resume", file=sys.stderr)
+        return EXIT_PREEMPTED

@@ -1,0 +1,217 @@
+"""A chunk of a build: its videos prepared, side by side if wanted, and merged into one shard; a Luigi task runs it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import joblib
+
+from pipeline.building.plan import Chunk
+from pipeline.child_process import Children, CrashError, StallError, run_in_child
+from pipeline.corpora import Source
+from pipeline.errors import BuildError, InputError
+from pipeline.files import atomic_write, sha256_of
+from pipeline.preparing.video import load_models, places, prepare_video
+from pipeline.result import VideoResult, failed, is_passing, save_result
+from pipeline.settings import Settings
+from pipeline.shards import merge_shards
+from pipeline.tracking.landmark_model import landmark_model_path
+
+BACKENDS = ("loky", "threading", "dask")
+CRASHES = 2  # a video that crashes its process so often is given up; the first time may have been the machine's fault
+
+
+@dataclass(frozen=True)
+class Pool:
+    """How a chunk's videos are prepared side by side."""
+
+    jobs: int = 1  # processes; with dask the cluster's, whatever their number
+    backend: str = "loky"  # joblib's; see `BACKENDS`
+    dask_scheduler: str | None = None  # host:port
+
+    @contextmanager
+    def open(self) -> Iterator[joblib.Parallel]:
+        """A `joblib.Parallel` on this backend; what it returns is to be iterated.
+
+        Raises:
+            InputError: dask is wanted and not installed, or its scheduler does not answer.
+        """
+        if self.backend != "dask":
+            yield joblib.Parallel(n_jobs=self.jobs, backend=self.backend, return_as="generator")
+            return
+        if self.dask_scheduler is None:
+            raise InputError("--joblib-backend dask needs --dask-scheduler host:port")
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise InputError("--joblib-backend dask needs dask: pip install 'flnet[dask]'") from error
+        try:
+            client = Client(self.dask_scheduler)
+        except OSError as error:
+            raise InputError(f"--dask-scheduler {self.dask_scheduler}: no dask scheduler answers there") from error
+        with client, joblib.parallel_config("dask", n_jobs=-1):
+            yield joblib.Parallel()
+
+
+@dataclass(frozen=True)
+class ChunkResult:
+    """A finished chunk: its shard, if any video arrived, and what became of each video."""
+
+    name: str
+    split: str
+    shard: str | None  # path below the dataset
+    sha256: str
+    bytes: int
+    results: list[VideoResult] = field(default_factory=list)
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether another try may well give more."""
+        return any(is_passing(result) for result in self.results)
+
+
+def build_chunk(
+    out: Path,
+    root: Path,
+    chunk: Chunk,
+    settings: Settings,
+    landmark_model: Path | None,
+    pool: Pool | None = None,
+    on_video: Callable[[Sequence[VideoResult]], None] | None = None,
+) -> ChunkResult:
+    """Prepare the videos of a chunk, each kept as soon as it is done, and merge them into one shard.
+
+    Args:
+        out: the dataset's folder.
+        root: the corpus root.
+        pool: how videos are prepared side by side; by default one after the other.
+        on_video: called after each video with the results so far.
+
+    Raises:
+        FlnetError, OSError, MemoryError: what is no fault of a video, such as a full disk; run again to go on.
+    """
+    out, root = out.resolve(), root.resolve()  # the pool's processes may stand elsewhere
+    with (pool or Pool()).open() as parallel, Children(prepare_video) as children:
+        work = (
+            joblib.delayed(prepare_safely)(root, source, settings, out / "work", landmark_model, children)
+            for source in chunk.videos
+        )
+        results: list[VideoResult] = []
+        for result in parallel(work):
+            results.append(result)
+            if on_video is not None:
+                on_video(results)
+    try:
+        done = _merge(out, chunk, settings, results)
+    except OSError:
+        if chunk_done(out, chunk):  # a host that was thought dead made it as well, and cleared the parts away
+            return load_chunk(chunk_file(out, chunk))
+        raise
+    if not done.is_passing:
+        clear_parts(out, chunk, settings)
+    return done
+
+
+def prepare_safely(
+    root: Path,
+    source: Source,
+    settings: Settings,
+    work: Path,
+    landmark_model: Path | None,
+    in_child: Callable[..., VideoResult] | None = None,
+) -> VideoResult:
+    """`prepare_video` in another process: what crashes or hangs there becomes the result `crashed` or `timeout`.
+
+    Args:
+        in_child: `prepare_video` in another process; by default in one for this video alone.
+
+    Raises:
+        FlnetError, OSError, MemoryError: as `prepare_video`; also when the process was killed from outside.
+    """
+    import cv2
+
+    model = landmark_model_path(landmark_model)
+    load_models(model)  # here, so that every child has them at once
+    cv2.setNumThreads(1)  # here: in a child, this would wait for ever for threads that are not there
+    in_child = in_child or partial(run_in_child, prepare_video)
+    for _ in range(CRASHES):
+        try:
+            return in_child(root, source, settings, work, model)
+        except StallError:
+            reason, message = "timeout", "ffmpeg gave nothing for too long and was stopped"
+            break
+        except CrashError as error:
+            reason, message = "crashed", str(error)
+    result = failed(source, reason, f"{root / source.id}: {message}")
+    save_result(places(work, source, settings).result, result)
+    return result
+
+
+def _merge(out: Path, chunk: Chunk, settings: Settings, results: list[VideoResult]) -> ChunkResult:
+    arrived = [source for source, result in zip(chunk.videos, results, strict=True) if result.status == "ok"]
+    if arrived:
+        path = out / chunk.shard
+        parts = [places(out / "work", source, settings).shard for source in arrived]
+        merge_shards(path, parts, {"split": chunk.split, "settings": settings.digest})
+        done = ChunkResult(chunk.name, chunk.split, chunk.shard, sha256_of(path), path.stat().st_size, results)
+    else:
+        done = ChunkResult(chunk.name, chunk.split, None, "", 0, results)
+    save_chunk(chunk_file(out, chunk), done)
+    return done
+
+
+def clear_parts(out: Path, chunk: Chunk, settings: Settings) -> int:
+    """Remove the work on single videos of a finished chunk, whose shard stands for them; returns the bytes freed."""
+    freed = 0
+    for source in chunk.videos:
+        put = places(out / "work", source, settings)
+        for path in (put.result, put.shard):  # in this order: a result without its shard would be in the way
+            try:
+                freed += path.stat().st_size
+                path.unlink()
+            except FileNotFoundError:
+                continue
+    return freed
+
+
+def chunk_file(out: Path, chunk: Chunk) -> Path:
+    """Where a finished chunk is recorded."""
+    return out / "work" / "chunks" / f"{chunk.name}.json"
+
+
+def chunk_done(out: Path, chunk: Chunk) -> bool:
+    """Whether a chunk is recorded as finished and its shard is there in full length."""
+    try:
+        done = load_chunk(chunk_file(out, chunk))
+    except (FileNotFoundError, BuildError):  # a damaged record is written anew
+        return False
+    if done.shard is None:
+        return True
+    shard = out / done.shard
+    return shard.is_file() and shard.stat().st_size == done.bytes
+
+
+def save_chunk(path: Path, done: ChunkResult) -> None:
+    """Record a finished chunk."""
+    values = {**vars(done), "results": [vars(result) for result in done.results]}
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(values), encoding="utf-8")
+
+
+def load_chunk(path: Path) -> ChunkResult:
+    """The inverse of `save_chunk`.
+
+    Raises:
+        BuildError: the file is damaged.
+        FileNotFoundError: the chunk is not finished.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return ChunkResult(**{**values, "results": [VideoResult(**result) for result in values["results"]]})
+    except (ValueError, TypeError, KeyError) as error:
+        raise BuildError(f"{path}: cannot be read ({error}); delete it and build again") from error

@@ -1,0 +1,182 @@
+"""Finishing a dataset: from finished chunks to the manifest and `dataset.json`; what the Luigi tasks call."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pipeline.building.chunk import ChunkResult, chunk_file, load_chunk
+from pipeline.building.plan import Plan
+from pipeline.building.upkeep import tidy
+from pipeline.cli import printable
+from pipeline.errors import BuildError
+from pipeline.files import atomic_write, sha256_of
+from pipeline.manifest import ManifestRow, write_manifest
+from pipeline.result import DROP_REASONS, VideoResult
+from pipeline.shards import dataset_digest
+from pipeline.shards.dataset import DATASET_FILE
+from pipeline.shards.schema import DATASET_SCHEMA
+
+MANIFEST_FILE = "manifest.csv"
+# The packages whose version can change a shard's bytes.
+PACKAGES = ("av", "dlib-bin", "h5py", "hdf5plugin", "numba", "numpy", "opencv-python-headless")
+
+
+def dataset_done(out: Path, plan: Plan) -> bool:
+    """Whether `dataset.json` is that of this plan and all its shards are there in full length."""
+    try:
+        contents = json.loads((out / DATASET_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    if not isinstance(contents, dict) or contents.get("contents_sha256") != contents_digest(contents):
+        return False  # damaged: it is written anew
+    if contents["schema"] != DATASET_SCHEMA or contents["plan"] != plan.digest or not (out / MANIFEST_FILE).is_file():
+        return False
+    shards = [(out / shard["path"], shard["bytes"]) for shard in contents["shards"]]
+    return all(path.is_file() and path.stat().st_size == size for path, size in shards)
+
+
+def finish(out: Path, root: Path, plan: Plan, max_failures: float) -> dict[str, Any]:
+    """Write the manifest, then `dataset.json`; drop the shards and leftovers of earlier builds in the same folder.
+
+    Args:
+        max_failures: fraction of the videos that may fail.
+
+    Returns:
+        The contents of `dataset.json`.
+
+    Raises:
+        BuildError: more videos failed, or none arrived. The manifest is written all the same, the dataset is not.
+    """
+    chunks = [load_chunk(chunk_file(out, chunk)) for chunk in plan.chunks]
+    rows = [ManifestRow(result, root, done.shard) for done in chunks for result in done.results]
+    write_manifest(out / MANIFEST_FILE, rows)
+    results = [row.result for row in rows]
+    if (verdict := _verdict(out, results, max_failures)) is not None:
+        _forget_passing(out, plan, chunks)
+        raise verdict
+    shards = [
+        {
+            "path": done.shard,
+            "split": done.split,
+            "sha256": done.sha256,
+            "bytes": done.bytes,
+            "videos": sum(result.status == "ok" for result in done.results),
+            "frames": sum(result.frames_kept for result in done.results if result.status == "ok"),
+        }
+        for done in chunks
+        if done.shard is not None
+    ]
+    contents = {
+        "schema": DATASET_SCHEMA,
+        "corpus": plan.corpus,
+        "plan": plan.digest,
+        "digest": dataset_digest({str(shard["path"]): str(shard["sha256"]) for shard in shards}),
+        "config": plan.settings.to_dict(),
+        "config_digest": plan.settings.digest,
+        "packages": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "splits": _splits(results),
+        "counts": _counts(results),
+        "shards": shards,
+        "manifest_sha256": sha256_of(out / MANIFEST_FILE),
+    }
+    contents["contents_sha256"] = contents_digest(contents)
+    with atomic_write(out / DATASET_FILE) as temporary:
+        temporary.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
+    _drop_strangers(out, {str(shard["path"]) for shard in shards})
+    if removed := tidy(out, plan):
+        print(printable(removed))
+    return contents
+
+
+def contents_digest(contents: Mapping[str, Any]) -> str:
+    """SHA-256 of what `dataset.json` says, this digest itself left out."""
+    said = {name: value for name, value in contents.items() if name != "contents_sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def forget_passing(out: Path, plan: Plan) -> None:
+    """Have a finished build try those videos again whose failure may have been a matter of circumstances."""
+    chunks = [load_chunk(path) for chunk in plan.chunks if (path := chunk_file(out, chunk)).is_file()]
+    if any(done.is_passing for done in chunks):
+        (out / DATASET_FILE).unlink(missing_ok=True)
+        _forget_passing(out, plan, chunks)
+
+
+def _forget_passing(out: Path, plan: Plan, chunks: Sequence[ChunkResult]) -> None:
+    places = {chunk.name: chunk_file(out, chunk) for chunk in plan.chunks}
+    for done in chunks:
+        if done.is_passing:
+            places[done.name].unlink(missing_ok=True)
+
+
+def summary(out: Path, contents: Mapping[str, Any]) -> str:
+    """What was built, in a few lines for the terminal."""
+    counts = contents["counts"]
+    failed = ", ".join(f"{count} {reason}" for reason, count in counts["videos_failed"].items())
+    dropped = ", ".join(f"{count} {reason}" for reason, count in counts["frames_dropped"].items() if count)
+    lines = [
+        f"{out}: {counts['videos_ok']} of {counts['videos']} videos" + (f" (failed: {failed})" if failed else ""),
+        f"  {counts['frames_kept']} of {counts['frames_seen']} frames" + (f" (dropped: {dropped})" if dropped else ""),
+        *(
+            f"  {split}: {size['speakers']} speakers, {size['videos']} videos, {size['frames']} frames"
+            for split, size in contents["splits"].items()
+        ),
+        f"  digest {contents['digest']}",
+    ]
+    return "\n".join(map(printable, lines))
+
+
+def _verdict(out: Path, results: Sequence[VideoResult], max_failures: float) -> BuildError | None:
+    failed = [result for result in results if result.status != "ok"]
+    if len(failed) < len(results) and len(failed) <= max_failures * len(results):
+        return None
+    reasons = Counter(result.error.split(":")[0] for result in failed)
+    listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    return BuildError(
+        f"{out / MANIFEST_FILE}: {len(failed)} of {len(results)} videos failed ({listed}), more than "
+        f"--max-failures {max_failures:g} allows; "
+        "see the column 'error', then mend them or allow more: finished work is kept"
+    )
+
+
+def _splits(results: Iterable[VideoResult]) -> dict[str, dict[str, int]]:
+    arrived: dict[str, list[VideoResult]] = {}
+    for result in results:
+        if result.status == "ok":
+            arrived.setdefault(result.split, []).append(result)
+    return {
+        split: {
+            "speakers": len({result.speaker for result in ours}),
+            "videos": len(ours),
+            "frames": sum(result.frames_kept for result in ours),
+        }
+        for split, ours in sorted(arrived.items())
+    }
+
+
+def _counts(results: Sequence[VideoResult]) -> dict[str, Any]:
+    failures = Counter(result.error.split(":")[0] for result in results if result.status != "ok")
+    return {
+        "videos": len(results),
+        "videos_ok": sum(result.status == "ok" for result in results),
+        "videos_failed": dict(sorted(failures.items())),
+        "frames_seen": sum(result.frames_seen for result in results),
+        "frames_kept": sum(result.frames_kept for result in results if result.status == "ok"),
+        "frames_dropped": {reason: sum(r.drops.get(reason, 0) for r in results) for reason in DROP_REASONS},
+    }
+
+
+def _drop_strangers(out: Path, ours: set[str]) -> None:
+    """Shards that `dataset.json` no longer names: of other settings, or of a list that has changed."""
+    for path in sorted((out / "shards").glob("*/*.h5")):
+        if path.relative_to(out).as_posix() not in ours:
+            path.unlink(missing_ok=True)  # a second host may be finishing as well
+            chunk = out / "work" / "chunks" / f"{path.stem}.json"
+            chunk.unlink(missing_ok=True)

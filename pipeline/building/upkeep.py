@@ -1,0 +1,85 @@
+"""Looking after a dataset's folder: one build at a time, and nothing left lying about by those that crashed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from pipeline.building.chunk import chunk_done, clear_parts
+from pipeline.building.plan import Plan
+from pipeline.errors import InputError
+
+PATIENCE_SECONDS = 10.0  # what a killed build's processes may take to be gone
+
+_held: dict[Path, IO[str]] = {}
+
+
+def hold_folder(out: Path, shared: bool) -> None:
+    """Keep other builds out of a folder for as long as this process lives, however it ends.
+
+    Args:
+        out: the dataset's folder.
+        shared: let in those that share the work, by a scheduler or by rank.
+
+    Raises:
+        InputError: another build is at work there.
+    """
+    path = out.absolute() / "work" / "lock"
+    if path in _held:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", encoding="utf-8")
+    except OSError:
+        return  # nothing can be written here: the build is complete, or will say so itself
+    mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, mode | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise InputError(
+                    f"{out}: another build is at work here; let it end, or share its work: start luigid and give "
+                    "--scheduler-host to all builds, or --rank and --num-ranks"
+                ) from None
+            time.sleep(0.2)
+            continue
+        except OSError:
+            file.close()  # a file system without locks; files are atomic all the same, work may be done twice
+            return
+        _held[path] = file
+        return
+
+
+def tidy(out: Path, plan: Plan) -> str:
+    """Remove what crashed builds left: unfinished files, and the work on single videos of finished chunks.
+
+    Only while no other build is making anything here.
+
+    Returns:
+        What was removed, for the terminal; empty if there was nothing.
+    """
+    count, freed = 0, 0
+    for path in unfinished_files(out):
+        try:
+            freed += path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            continue
+        count += 1
+    for chunk in plan.chunks:
+        if chunk_done(out, chunk):
+            parts = clear_parts(out, chunk, plan.settings)
+            count, freed = count + bool(parts), freed + parts
+    return f"{out}: removed {count} leftovers of earlier builds ({freed / 1e6:.1f} MB)" if count else ""
+
+
+def unfinished_files(out: Path) -> Iterator[Path]:
+    """The temporary files of `atomic_write`: those of writers that were killed, unless one is writing now."""
+    for folder, _, names in os.walk(out):
+        yield from (Path(folder) / name for name in names if name.startswith(".") and name.endswith(".part"))

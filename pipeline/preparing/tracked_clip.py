@@ -1,0 +1,126 @@
+"""Landmarks and crops of a clip, made exactly as the dataset pipeline makes them, in a pass over the video each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from pipeline import geometry
+from pipeline.decode import Frame, read_frames
+from pipeline.errors import InputError
+from pipeline.geometry import LANDMARKS, Points
+from pipeline.preparing import crops
+from pipeline.preparing.regions import keep_region
+from pipeline.preparing.video import plan_cuts
+from pipeline.settings import Settings
+from pipeline.shards import FRAME_SIZE
+from pipeline.track import Track, follow
+
+Transform = npt.NDArray[np.float32]
+Crop = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class TrackedClip:
+    """Where the face is in a clip's n frames.
+
+    Attributes:
+        path: the video.
+        fps: nominal frame rate.
+        pts_seconds: (n,) presentation times.
+        landmarks: (n, 68, 2) float32 in pixels of a 224-pixel crop; NaN without a face that is large enough.
+        transforms: (n, 2, 3) float32, source pixels -> crop pixels; NaN likewise.
+        kept: (k,) the frames that a dataset would keep: a face, large enough, inside the picture.
+    """
+
+    path: Path
+    fps: float
+    pts_seconds: npt.NDArray[np.float64]
+    landmarks: Points
+    transforms: Transform
+    kept: npt.NDArray[np.int64]
+
+
+def track_clip(path: Path, settings: Settings, landmark_model: Path, role: str, progress: bool = False) -> TrackedClip:
+    """Find the face in every frame of a video.
+
+    Holds numbers, not pictures: 700 bytes a frame.
+
+    Args:
+        settings: those of the dataset; `centre`, `face_fraction` and `track` decide the result.
+        landmark_model: the verified file (`pipeline.tracking.landmark_model.landmark_model_path`).
+        role: what the clip is for, in messages: "source" or "driver".
+
+    Raises:
+        VideoError: the video cannot be decoded.
+        InputError: no such file, or no face in it that is large enough.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such {role} video")
+    with tqdm(desc=f"finding the {role}'s face", unit=" frames", disable=not progress) as bar:
+
+        def show(place: int, _frame: Frame, _landmarks: Points) -> None:
+            bar.update(place + 1 - bar.n)
+
+        track = follow(path, settings.track, landmark_model, show)
+    return crop_track(path, track, settings, role)
+
+
+def crop_track(path: Path, track: Track, settings: Settings, role: str) -> TrackedClip:
+    """A track's landmarks in crop pixels; one scale for the whole clip, as in a dataset.
+
+    Raises:
+        InputError: no face that is large enough.
+    """
+    cuts, drops, scale = plan_cuts(track, settings)
+    if not scale:
+        what = "no face" if drops["no_face"] == len(track) else f"no face wider than {settings.min_face_px:g} pixels"
+        raise InputError(f"{path}: {what} in any of the {role}'s {len(track)} frames; use another video")
+    landmarks = np.full((len(track), LANDMARKS, 2), np.nan, np.float32)
+    transforms = np.full((len(track), 2, 3), np.nan, np.float32)
+    seen = np.isfinite(track.landmarks[:, 0, 0])
+    for place in np.flatnonzero(seen):
+        points = track.landmarks[place]
+        if geometry.face_width(points) >= settings.min_face_px:
+            transforms[place] = crops.crop_transform(points, scale, settings.centre, FRAME_SIZE)
+            landmarks[place] = geometry.apply_affine(transforms[place], points)
+    kept = np.array([cut.frame for cut in cuts], np.int64)
+    return TrackedClip(path, track.fps, track.pts_seconds, landmarks, transforms, kept)
+
+
+def resized(transform: Transform, size: int) -> Transform:
+    """A map to a crop of 224 pixels as one to a crop of `size`: pixel centres are at integers in both."""
+    factor = size / FRAME_SIZE
+    changed = np.asarray(transform, np.float64) * factor
+    changed[:, 2] += (factor - 1) / 2
+    return changed.astype(np.float32)
+
+
+def crop_frames(path: Path, places: Sequence[int], transforms: Transform, size: int = FRAME_SIZE) -> Iterator[Crop]:
+    """Crops of some frames, in one pass over the video that holds a frame at a time.
+
+    Args:
+        places: rising frame numbers; repeats are given again.
+        transforms: (len(places), 2, 3) to a crop of 224 pixels.
+        size: height and width of the crops.
+
+    Yields:
+        (size, size, 3) uint8 RGB for each place.
+
+    Raises:
+        InputError: the video has fewer frames than it had when it was tracked.
+    """
+    wanted = 0
+    for place, frame in enumerate(read_frames(path)):
+        while wanted < len(places) and places[wanted] == place:
+            transform = transforms[wanted] if size == FRAME_SIZE else resized(transforms[wanted], size)
+            yield crops.cut(keep_region(frame, crops.source_box(transform, size)), transform, size)
+            wanted += 1
+        if wanted == len(places):
+            return
+    raise InputError(f"{path}: a second decoding gave fewer frames than the first; did the file change?")

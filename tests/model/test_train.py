@@ -1,0 +1,192 @@
+"""`python -m model.train` as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from PIL import Image
+
+from model.checkpoint import list_checkpoints, load_checkpoint
+from model.train import compiles_by_default, main
+from model.training.step import Trainer
+from pipeline.shards import open_dataset
+
+SMALL = [
+    "--image-size", "32", "--base-channels", "4", "--batch-size", "4", "--perceptual-weight", "0",
+    "--discriminator-steps", "1", "--device", "cpu", "--workers", "0",
+]  # fmt: skip
+
+
+def train(dataset: Path, folder: Path, *flags: str) -> int:
+    return main(["--shards", str(dataset), "--out", str(folder), *SMALL, *flags])
+
+
+def metrics(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_two_steps_end_to_end(tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    assert train(tiny_dataset, run, "--steps", "2", "--log-every", "1", "--picture-every", "1") == 0
+    assert str(run) in capsys.readouterr().out
+    record = json.loads((run / "config.json").read_text())
+    assert record["dataset"]["digest"] == open_dataset(tiny_dataset).digest
+    assert record["config"]["model"]["image_size"] == 32
+    assert {"python", "torch", "h5py"} <= record["versions"].keys()
+    rows = metrics(run)
+    assert [row["step"] for row in rows] == ["1", "2"]
+    terms = {"L_D", "L_SV", "L_TV", "L_rec", "L_adv", "total"}
+    assert terms | {"targets_per_second", "loader_wait_share", "gpu_memory_gib"} <= rows[0].keys()
+    assert all(np.isfinite(float(row[name])) for row in rows for name in terms)
+    assert any(path.name.startswith("events.out.tfevents") for path in (run / "tensorboard").iterdir())
+    with Image.open(run / "grids" / "step-00000002.png") as grid:
+        width = grid.width
+    assert width == 4 + 10 * (112 + 4), "bank x 5, target, warped, appearance, merge mask, output"
+    assert [path.name for path in list_checkpoints(run)] == ["step-00000002.pt"]
+    assert load_checkpoint(list_checkpoints(run)[0])["step"] == 2
+
+
+def test_resume_continues_the_record(tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    assert train(tiny_dataset, run, "--steps", "1", "--log-every", "1", "--resume") == 0
+    assert "starting at step 0" in capsys.readouterr().err
+    with (run / "metrics.csv").open("a") as stream:
+        stream.write("7,1,1,1,1,1,1,1,1,1,1\n8,0.")  # what a killed run had done after its last checkpoint
+    assert train(tiny_dataset, run, "--steps", "3", "--log-every", "1", "--resume") == 0
+    assert [row["step"] for row in metrics(run)] == ["1", "2", "3"]
+    assert train(tiny_dataset, run, "--steps", "3", "--resume") == 0
+    assert "asks for no more" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ablation", ["bank=1", "bank=3,streams=warp", "streams=appearance"])
+def test_ablations_train(tiny_dataset: Path, tmp_path: Path, ablation: str) -> None:
+    assert train(tiny_dataset, tmp_path / "run", "--steps", "1", "--ablation", ablation) == 0
+    model = json.loads((tmp_path / "run" / "config.json").read_text())["config"]["model"]
+    assert model["bank_size"] == (int(ablation[5]) if ablation.startswith("bank") else 5)
+    assert model["streams"] == (ablation.split("streams=")[1] if "streams" in ablation else "both")
+
+
+@pytest.mark.parametrize(("flags", "message"), [
+    (["--ablation", "bank=2"], "bank_size must be one of"),
+    (["--ablation", "heads=2"], "--ablation must be"),
+    (["--steps", "0"], "steps must be at least 1, got 0"),
+    (["--batch-size", "0"], "--batch-size must be at least 1, got 0"),
+    (["--image-size", "30"], "image_size must be a multiple of 16"),
+    (["--seed", "-1"], "seed must be 0 or more, got -1"),
+])  # fmt: skip
+def test_a_wrong_flag_is_one_line(
+    tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], message: str
+) -> None:
+    assert train(tiny_dataset, tmp_path / "run", "--steps", "1", *flags) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists(), "nothing is left behind"
+
+
+def test_a_used_folder_or_a_missing_dataset_is_one_line(
+    tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert train(tiny_dataset, tmp_path, "--steps", "1") == 1
+    assert "not empty" in capsys.readouterr().err
+    assert train(tiny_dataset, tmp_path, "--steps", "1", "--resume") == 1
+    assert "config.json" in capsys.readouterr().err
+    assert train(tmp_path / "nowhere", tmp_path / "run", "--steps", "1") == 1
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_a_gpu_without_a_compiler_at_hand_is_no_obstacle(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert not compiles_by_default(torch.device("cpu"))
+    assert not capsys.readouterr().err
+    assert not compiles_by_default(torch.device("cuda"))
+    assert "needs a C compiler: slower" in capsys.readouterr().err
+
+
+def test_a_full_gpu_is_one_line_with_the_way_out(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(Trainer, "step", full)
+    assert train(tiny_dataset, tmp_path / "run", "--steps", "1", "--accumulate", "2") == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "--accumulate 4, and add --resume (OutOfMemoryError: CUDA out of memory. Tried to allocate" in error
+
+
+@pytest.fixture
+def training(tiny_dataset: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A long run in a process group of its own, with a loader worker, after its first logged step."""
+    command = [sys.executable, "-m", "model.train", "--shards", str(tiny_dataset), "--out", str(tmp_path), *SMALL]
+    process = subprocess.Popen(
+        [*command, "--workers", "1", "--steps", "100000", "--log-every", "1"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "metrics.csv").is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_preemption_saves_and_says_so(training: subprocess.Popen[str], tmp_path: Path, number: signal.Signals) -> None:
+    """The signal goes to the whole process group, loader worker and all, as schedulers send it."""
+    os.killpg(training.pid, number)
+    error = training.communicate(timeout=60)[1]
+    assert training.returncode == 75, error
+    (checkpoint,) = list_checkpoints(tmp_path)
+    step = load_checkpoint(checkpoint)["step"]
+    assert step >= 1
+    assert f"stopped by {number.name} after step {step}, saved" in error
+    assert "Traceback" not in error
+
+
+def test_a_killed_run_leaves_no_worker_behind(training: subprocess.Popen[str]) -> None:
+    helpers = psutil.Process(training.pid).children(recursive=True)
+    assert helpers
+    training.kill()
+    assert psutil.wait_procs(helpers, timeout=30)[1] == []
+
+
+def test_torchrun_stopped_and_gone_on_with(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Two processes; SIGTERM goes to torchrun alone, which passes it on and has a status of its own."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*torchrun, "-m", "model.train", "--shards", str(tiny_dataset), "--out", str(tmp_path), *SMALL]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([*command, "--steps", "100000", "--log-every", "1"], env=environment) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "metrics.csv").is_file() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.terminate()
+        process.wait(timeout=60)
+    (checkpoint,) = list_checkpoints(tmp_path)
+    step = load_checkpoint(checkpoint)["step"]
+    assert step >= 1
+    more = ["--steps", str(step + 2), "--log-every", "1", "--resume"]
+    subprocess.run([*command, *more], env=environment, check=True, timeout=120)
+    assert [int(row["step"]) for row in metrics(tmp_path)] == list(range(1, step + 3))
