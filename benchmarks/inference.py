@@ -33,13 +33,12 @@ Run = Callable[[], object]
 
 def variants(generator: Generator, inputs: Sequence[Tensor], device: torch.device) -> dict[str, Run]:
     """The ways to run the network, by name; each makes one batch from images and landmarks."""
-    config = generator.config
 
     def through(network: Generator, half: bool = False) -> Run:
         def make() -> object:
             bank, bank_landmarks, landmarks = inputs
             with torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
-                return network(bank, offset_field(landmarks, bank_landmarks, config.image_size, config.margin_px))
+                return network(bank, offset_field(landmarks, bank_landmarks, *bank.shape[-2:]))
 
         return make
 

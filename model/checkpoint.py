@@ -14,7 +14,8 @@ import torch
 
 from pipeline.errors import InputError
 
-CHECKPOINT_SCHEMA = 1
+CHECKPOINT_SCHEMA = 2
+_OLDER = {1: "it has landmark offsets in units of the warp margin and a loss without Eqs. 9 and 12; train it again"}
 FOLDER = "checkpoints"
 _NAME = re.compile(r"step-(\d{8})\.pt")
 _PARTIAL = ".partial"
@@ -70,6 +71,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: not a readable checkpoint ({reason}); use an earlier one") from error
     schema = payload.get("schema") if isinstance(payload, dict) else None
+    if schema in _OLDER:
+        raise InputError(f"{path}: a checkpoint of an older version of this program: {_OLDER[schema]}")
     if schema != CHECKPOINT_SCHEMA:
         raise InputError(f"{path}: checkpoint schema must be {CHECKPOINT_SCHEMA}, got {schema}")
     return dict(payload)

@@ -4,31 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from pipeline.errors import InputError
 
 PAPER_IMAGE_SIZE = 224
-DOWNSAMPLING = 16
-"""The discriminator halves the image four times, so sides are multiples of 16."""
+GENERATOR_DOWNSAMPLING = 4
+"""The generator halves its images twice, so sides are multiples of 4."""
+DISCRIMINATOR_DOWNSAMPLING = 16
+"""The discriminator halves them four times, so sides are multiples of 16 where it is trained."""
+SMALLEST_SIDE = 32
 
 Streams = Literal["both", "warp", "appearance"]
 STREAMS: tuple[Streams, ...] = ("both", "warp", "appearance")
 BANK_SIZES = (1, 3, 5)
 Precision = Literal["auto", "fp32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16")
+Initialisation = Literal["ganimation", "pytorch"]
+INITIALISATIONS: tuple[Initialisation, ...] = ("ganimation", "pytorch")
+
+
+class Size(NamedTuple):
+    """Height and width of images in pixels."""
+
+    height: int
+    width: int
+
+    def __str__(self) -> str:
+        return f"{self.height}x{self.width}"
+
+
+def parse_size(text: str) -> Size:
+    """`"64"` or `"96x128"` (height x width) as a size that the generator takes.
+
+    Raises:
+        InputError: no such words, or a side that is no multiple of 4 or below 32.
+    """
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+        raise InputError(f"--image-size must be a number or HEIGHTxWIDTH, got {text!r}")
+    size = Size(int(sides[0]), int(sides[-1]))
+    for side in size:
+        _require(_suits_the_generator(side), "image_size", _SIDE_RULE, side)
+    return size
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The network of section 3 of the paper; the defaults are the paper's.
+    """The network ("Network Structure", "Implementation"); the defaults are the paper's.
 
     Attributes:
-        image_size: side of the square images in pixels, a multiple of 16, at least 32.
+        image_size: side of the square images it is trained on in pixels, a multiple of 4, at least 32.
         base_channels: channels of the first convolution (64; the others are 2 and 4 times as many).
         bank_size: N, how many bank images the network sees: 5, or 3 or 1 for the ablation.
         streams: "both", or the one stream that the ablation keeps: "warp" (V = 1) or "appearance" (V = 0).
-        warp_margin_px: M, the longest warp along x or y, in pixels of a 224-pixel image; see `margin_px`.
+        warp_margin_px: M, the longest warp along x or y, in pixels of a 224-pixel image. A face in a smaller
+            image moves by fewer pixels: M shrinks with the image, so that the same motion stays the same value of
+            the warp field.
+        initialisation: of the convolutions, see `model.network.spectral`.
     """
 
     image_size: int = PAPER_IMAGE_SIZE
@@ -36,25 +69,22 @@ class ModelConfig:
     bank_size: int = 5
     streams: Streams = "both"
     warp_margin_px: float = 40.0
+    initialisation: Initialisation = "ganimation"
 
     def __post_init__(self) -> None:
-        _require(
-            self.image_size >= 32 and self.image_size % DOWNSAMPLING == 0,
-            "image_size", f"a multiple of {DOWNSAMPLING}, at least 32", self.image_size,
-        )  # fmt: skip
+        _require(_suits_the_generator(self.image_size), "image_size", _SIDE_RULE, self.image_size)
         _require(self.base_channels >= 1, "base_channels", "at least 1", self.base_channels)
         _require(self.bank_size in BANK_SIZES, "bank_size", f"one of {BANK_SIZES}", self.bank_size)
         _require(self.streams in STREAMS, "streams", f"one of {STREAMS}", self.streams)
         _require(self.warp_margin_px > 0, "warp_margin_px", "above 0", self.warp_margin_px)
+        _require(
+            self.initialisation in INITIALISATIONS, "initialisation", f"one of {INITIALISATIONS}", self.initialisation
+        )
 
     @property
-    def margin_px(self) -> float:
-        """M in pixels of this network's own images: 40 at 224, 20 at 112.
-
-        A face in a smaller image moves by fewer pixels, so M shrinks with the image and the same motion stays
-        the same value of the warp field and of the offset field.
-        """
-        return self.warp_margin_px * self.image_size / PAPER_IMAGE_SIZE
+    def size(self) -> Size:
+        """Of the images it is trained on."""
+        return Size(self.image_size, self.image_size)
 
 
 @dataclass(frozen=True)
@@ -81,8 +111,9 @@ class TrainConfig:
         batch_size: targets of one update, over all processes and accumulated parts together.
         frames_per_video: targets drawn from one video; a batch has `batch_size / frames_per_video` videos.
         learning_rate, betas: Adam's, of both networks.
+        decay_share: share of the steps, at the end, over which the learning rate falls to 0 in a straight line.
         discriminator_steps: discriminator updates before each generator update.
-        history_size: images held in the pool of generated images (Shrivastava et al. 2017).
+        history_size: images held in the pool of generated images (`model.training.history`).
         accumulation_steps: parts that a process's share of the batch is cut into, to fit a smaller GPU.
         precision: "bf16" is autocast, "fp32" is not, "auto" is bf16 on a GPU that has it and fp32 elsewhere.
         compile: run both networks through `torch.compile`.
@@ -97,8 +128,9 @@ class TrainConfig:
     frames_per_video: int = 4
     learning_rate: float = 1e-4
     betas: tuple[float, float] = (0.5, 0.999)
+    decay_share: float = 0.0
     discriminator_steps: int = 5
-    history_size: int = 64
+    history_size: int = 320
     accumulation_steps: int = 1
     precision: Precision = "auto"
     compile: bool = False
@@ -122,9 +154,16 @@ class TrainConfig:
             "batch_size", f"a multiple of frames_per_video = {self.frames_per_video}", self.batch_size,
         )  # fmt: skip
         _require(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
+        _require(0 <= self.decay_share <= 1, "decay_share", "between 0 and 1", self.decay_share)
         _require(all(0 <= beta < 1 for beta in self.betas), "betas", "two numbers in [0, 1)", self.betas)
         _require(self.history_size >= 0, "history_size", "0 (no history) or more", self.history_size)
         _require(self.precision in PRECISIONS, "precision", f"one of {PRECISIONS}", self.precision)
+        if self.weights.adversarial > 0:
+            _require(
+                self.model.image_size % DISCRIMINATOR_DOWNSAMPLING == 0,
+                "image_size", f"a multiple of {DISCRIMINATOR_DOWNSAMPLING} with the adversarial loss",
+                self.model.image_size,
+            )  # fmt: skip
 
 
 Config = TypeVar("Config", ModelConfig, LossWeights, TrainConfig)
@@ -178,6 +217,13 @@ def _restore(annotation: Any, value: Any, origin: str) -> Any:
     if not fits:
         raise InputError(f"{origin} must be {description}, got {value!r}")
     return value
+
+
+_SIDE_RULE = f"a multiple of {GENERATOR_DOWNSAMPLING}, at least {SMALLEST_SIDE}"
+
+
+def _suits_the_generator(side: int) -> bool:
+    return side >= SMALLEST_SIDE and side % GENERATOR_DOWNSAMPLING == 0
 
 
 def _is_number(value: object) -> bool:

@@ -54,8 +54,7 @@ class ExportedGenerator(nn.Module):
         Returns:
             The fields of `GeneratorOutput` by name.
         """
-        config = self.generator.config
-        field = offset_field(landmarks, bank_landmarks, config.image_size, config.margin_px)
+        field = offset_field(landmarks, bank_landmarks, *bank.shape[-2:])
         out: GeneratorOutput = self.generator(bank, field)
         return out._asdict()
 

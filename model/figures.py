@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from model.animation.views import Sheet, View
-from model.config import ModelConfig
+from model.config import ModelConfig, Size
 from model.data.loader import ShardPool, load_batch
 from model.data.sampler import Group, fixed_groups
 from model.data.to_device import PreparedBatch, prepare_batch, resize_area
 from model.evaluate import add_measures, load_all, wanted_from
 from model.evaluation.copied_answers import nearest_landmarks, nearest_openness
-from model.evaluation.protocol import STORED_BANK, evaluate
+from model.evaluation.protocol import evaluate
 from model.evaluation.selection import choose_measures
 from model.evaluation.tables import table1
 from model.pictures import MIN_CELL_PX, Pixels, draw_grid, save_picture, to_pixels
@@ -94,13 +94,13 @@ def figure2(network: Trained, groups: Sequence[Group]) -> Pixels:
 @torch.no_grad()
 def figure4(networks: Mapping[str, Trained], groups: Sequence[Group]) -> Pixels:
     """Networks side by side: the true frame, both bank images copied, and every network's output for it."""
-    largest = max(network.config.model.image_size for network in networks.values())
-    columns = _truth_and_copies(groups, ModelConfig(image_size=largest))
+    side = max(network.config.model.image_size for network in networks.values())
+    columns = _truth_and_copies(groups, ModelConfig(image_size=side))
     for name, network in networks.items():
         batch = load_groups(groups, network.config.model, _device(network))
         short = name[-MOST_LETTERS:]
         columns[name if short in columns else short] = resize_area(
-            network.generator(batch.bank, batch.field).output.cpu(), largest
+            network.generator(batch.bank, batch.field).output.cpu(), Size(side, side)
         )
     titles = [group.video.speaker for group in groups for _ in group.target_rows]
     return draw_grid(columns, titles)
@@ -112,7 +112,7 @@ def _truth_and_copies(groups: Sequence[Group], config: ModelConfig) -> dict[str,
         stored = load_batch(groups, pool)
     finally:
         pool.close()
-    batch: PreparedBatch = prepare_batch(stored, torch.device("cpu"), replace(config, bank_size=STORED_BANK))
+    batch: PreparedBatch = prepare_batch(stored, torch.device("cpu"), config.size)
     every = torch.arange(len(batch.target))
     choices = {
         "trivial": nearest_openness(stored.target_openness, stored.bank_openness[stored.group]),

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from model.config import PRECISIONS, LossWeights, ModelConfig, TrainConfig
+from model.config import INITIALISATIONS, PRECISIONS, LossWeights, ModelConfig, TrainConfig
 from model.network.perceptual import load_perceptual
 from model.training.distributed import Processes, joined_processes
 from model.training.run import EXIT_PREEMPTED, Run, train
@@ -52,10 +52,12 @@ def build_parser() -> argparse.ArgumentParser:
     network = parser.add_argument_group("network")
     add = network.add_argument
     add("--image-size", type=int, default=224,
-        help="side of the images; below 224 frames, landmarks, K and warp margin shrink together")  # fmt: skip
+        help="side of the images, a multiple of 16; below 224 frames, landmarks, K and warp margin shrink together")  # fmt: skip
     add("--base-channels", type=int, default=64, help="channels of the first convolution (default 64)")
     add("--warp-margin", type=float, default=40.0, metavar="PX",
         help="longest warp, in pixels of a 224-pixel image (default 40)")  # fmt: skip
+    add("--initialisation", choices=INITIALISATIONS, default="ganimation",
+        help="of the convolutions: GANimation's N(0, 0.02), or PyTorch's own (default ganimation)")  # fmt: skip
     add("--ablation", action="append", default=[], metavar="NAME=VALUE",
         help="bank=1|3|5 or streams=warp|appearance|both; may be given twice")  # fmt: skip
 
@@ -64,6 +66,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--batch-size", type=int, default=16,
         help="targets a step over all processes, 4 of a video, or the most that divide it (default 16)")  # fmt: skip
     add("--learning-rate", type=float, default=1e-4, help="Adam's, of both networks (default 0.0001)")
+    add("--decay-share", type=float, default=0.0, metavar="SHARE",
+        help="of the steps, at the end, over which the learning rate falls to 0 (default 0: it stays)")  # fmt: skip
+    add("--history-size", type=int, default=320, metavar="IMAGES",
+        help="earlier generated images that the discriminator is shown again (default 320; 0: none)")  # fmt: skip
     add("--discriminator-steps", type=int, default=5,
         help="discriminator updates per generator update (default 5; 0: as --adversarial-weight 0)")  # fmt: skip
     add("--augment", action="store_true",
@@ -107,6 +113,7 @@ def config_from(args: argparse.Namespace, device: torch.device) -> TrainConfig:
         image_size=args.image_size,
         base_channels=args.base_channels,
         warp_margin_px=args.warp_margin,
+        initialisation=args.initialisation,
         **parse_ablations(args.ablation),
     )
     weights = LossWeights(
@@ -119,6 +126,8 @@ def config_from(args: argparse.Namespace, device: torch.device) -> TrainConfig:
         batch_size=args.batch_size,
         frames_per_video=frames,
         learning_rate=args.learning_rate,
+        decay_share=args.decay_share,
+        history_size=args.history_size,
         discriminator_steps=max(args.discriminator_steps, 1),
         accumulation_steps=args.accumulate,
         precision=args.precision,

@@ -13,13 +13,15 @@ from torch.nn import functional as F
 
 from model.animation.driver import Driver, Timeline
 from model.animation.source import Source
-from model.config import ModelConfig
+from model.config import ModelConfig, Size
 from model.data.sampler import bank_choice
 from model.data.to_device import resize_area, resize_landmarks, to_network_range
 from model.network.generator import Generator, GeneratorOutput
 from model.network.offsets import offset_field
 from pipeline.preparing.tracked_clip import Crop, crop_frames
 from pipeline.shards import FRAME_SIZE
+
+STORED = Size(FRAME_SIZE, FRAME_SIZE)
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,16 @@ class Bank:
 def make_bank(source: Source, config: ModelConfig, device: torch.device) -> Bank:
     """The source's images that this network uses, at its size."""
     choice = list(bank_choice(config.bank_size))
-    images = to_size(to_network_range(torch.from_numpy(source.images[choice]).to(device)), config.image_size)
+    images = to_size(to_network_range(torch.from_numpy(source.images[choice]).to(device)), config.size)
     landmarks = torch.from_numpy(source.landmarks[choice]).to(device)
-    return Bank(images[None], resize_landmarks(landmarks, FRAME_SIZE, config.image_size)[None])
+    return Bank(images[None], resize_landmarks(landmarks, STORED, config.size)[None])
 
 
-def to_size(images: Tensor, size: int) -> Tensor:
-    """Square images (B, 3, S, S) in [-1, 1] at another size: reduced as in training, enlarged smoothly."""
-    if images.shape[-1] >= size:
+def to_size(images: Tensor, size: Size) -> Tensor:
+    """Images (B, 3, H, W) in [-1, 1] at another size: reduced as in training, enlarged smoothly."""
+    if images.shape[-2] >= size.height and images.shape[-1] >= size.width:
         return resize_area(images, size)
-    return F.interpolate(images, (size, size), mode="bicubic", align_corners=False).clamp(-1, 1)
+    return F.interpolate(images, size, mode="bicubic", align_corners=False).clamp(-1, 1)
 
 
 @torch.inference_mode()
@@ -61,8 +63,8 @@ def animate(generator: Generator, bank: Bank, landmarks: Tensor, config: ModelCo
     """
     count = len(landmarks)
     bank_landmarks = bank.landmarks.expand(count, -1, -1, -1)
-    field = offset_field(landmarks.to(bank.images.device), bank_landmarks, config.image_size, config.margin_px)
-    out: GeneratorOutput = generator(bank.images.expand(count, -1, -1, -1, -1), field, config.margin_px)
+    field = offset_field(landmarks.to(bank.images.device), bank_landmarks, *bank.images.shape[-2:])
+    out: GeneratorOutput = generator(bank.images.expand(count, -1, -1, -1, -1), field, config.warp_margin_px)
     return out
 
 
@@ -101,7 +103,7 @@ class Clip:
         pictures = self._driver_crops() if crops and self.driver.transforms is not None else None
         for start in range(0, len(faces), size):
             points = torch.from_numpy(self.landmarks[faces[start : start + size]])
-            points = resize_landmarks(points, FRAME_SIZE, self.config.image_size).to(device)
+            points = resize_landmarks(points, STORED, self.config.size).to(device)
             batch = None if pictures is None else [next(pictures) for _ in range(len(points))]
             yield animate(self.generator, bank, points, self.config), points, batch
 
@@ -121,7 +123,7 @@ class Reconstruction:
     def update(self, out: GeneratorOutput, crops: Sequence[Crop]) -> None:
         """Take in the output of some frames and the driver's crops of them."""
         truth = to_network_range(torch.from_numpy(np.stack(crops)).to(out.output.device))
-        error = (out.output - to_size(truth, out.output.shape[-1])).abs().mean((1, 2, 3))
+        error = (out.output - to_size(truth, Size(*out.output.shape[-2:]))).abs().mean((1, 2, 3))
         self._sum += float(error.double().sum()) * 127.5
         self._frames += len(crops)
 

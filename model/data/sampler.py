@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -9,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from model.config import BANK_SIZES
 from model.data.augment import draw_variation
 from pipeline.errors import DatasetError, InputError
 from pipeline.shards import Video
@@ -16,8 +18,6 @@ from pipeline.shards import Video
 # In the corpora of single speakers under constant conditions the bank comes from another video (the paper,
 # TCD-TIMIT); elsewhere two videos of a "speaker" need not show the same scene, so it is the target's own video.
 OTHER_VIDEO_CORPORA = ("timit",)
-# Sub-choices of the stored bank of five, closed to open: uniform with both ends; one alone is the most closed.
-BANK_CHOICES = {1: (0,), 3: (0, 2, 4), 5: (0, 1, 2, 3, 4)}
 # Separate random streams, so that the order of videos and the choice of frames do not share numbers.
 _VIDEO_STREAM, _FRAME_STREAM, _VARIATION_STREAM = 0, 1, 2
 
@@ -91,16 +91,21 @@ class BatchPlanner:
 
     def plan(self, index: int) -> list[Group]:
         """This process's part of batch `index`; all parts together have `batch_size` targets."""
-        return slice_groups([self._group(index, slot) for slot in range(self.groups_per_batch)], *self.part)
+        videos = [self._target_video(index, slot) for slot in range(self.groups_per_batch)]
+        groups = [self._group(index, slot, videos) for slot in range(self.groups_per_batch)]
+        return slice_groups(groups, *self.part)
 
-    def _group(self, index: int, slot: int) -> Group:
+    def _target_video(self, index: int, slot: int) -> Video:
         turn, place = divmod(index * self.groups_per_batch + slot, len(self.videos))
-        video = self.videos[_video_order(self.seed, turn, len(self.videos))[place]]
+        return self.videos[_video_order(self.seed, turn, len(self.videos))[place]]
+
+    def _group(self, index: int, slot: int, target_videos: Sequence[Video]) -> Group:
+        video = target_videos[slot]
         rng = np.random.default_rng((self.seed, _FRAME_STREAM, index, slot))
         candidates = target_candidates(video, self.partners)
         # A video with fewer frames than that gives some of them twice.
         rows = rng.choice(candidates, size=self.frames_per_video, replace=len(candidates) < self.frames_per_video)
-        partners = self.partners[video.id]
+        partners = self._bank_videos(video, target_videos)
         bank_video = partners[int(rng.integers(len(partners)))] if partners else video
         bank_rows = tuple(int(bank_video.bank[place]) for place in self.bank_choice)
         group = Group(video, tuple(int(row) for row in rows), bank_video, bank_rows)
@@ -109,16 +114,30 @@ class BatchPlanner:
         rng = np.random.default_rng((self.seed, _VARIATION_STREAM, index, slot))
         return replace(group, variation=draw_variation(rng))
 
+    def _bank_videos(self, video: Video, target_videos: Sequence[Video]) -> list[Video]:
+        """Where the bank may come from: "other videos of the same person different from the ones used to get target
+        images". Where the batch holds all of the person's videos, from those but the target's own.
+        """
+        targets = {target.id for target in target_videos}
+        partners = self.partners[video.id]
+        return [other for other in partners if other.id not in targets] or partners
+
+    @property
+    def crowded_speakers(self) -> int:
+        """Speakers with so few videos that a batch can hold all of them, and a bank then is of a target's video."""
+        counts = Counter(video.speaker for video in self.videos if self.partners[video.id])
+        return sum(count <= self.groups_per_batch for count in counts.values())
+
 
 def bank_choice(bank_size: int) -> tuple[int, ...]:
-    """Places in the stored bank of five that a bank of `bank_size` uses.
+    """Places in the stored bank of five that a bank of `bank_size` uses: "the first 1, 3 or all 5" ("Ablation study").
 
     Raises:
         InputError: not 1, 3 or 5.
     """
-    if bank_size not in BANK_CHOICES:
-        raise InputError(f"bank size must be one of {sorted(BANK_CHOICES)}, got {bank_size}")
-    return BANK_CHOICES[bank_size]
+    if bank_size not in BANK_SIZES:
+        raise InputError(f"bank size must be one of {BANK_SIZES}, got {bank_size}")
+    return tuple(range(bank_size))
 
 
 def bank_partners(videos: Sequence[Video], corpus: str) -> dict[str, list[Video]]:

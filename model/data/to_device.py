@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from model.config import ModelConfig
+from model.config import Size
 from model.data.augment import varied
 from model.data.loader import Batch
 from model.network.losses import landmark_weights
@@ -16,11 +16,11 @@ from model.network.offsets import offset_field
 
 
 class PreparedBatch(NamedTuple):
-    """B examples of H = W = `image_size` pixels, float32 on the device.
+    """B examples of H × W pixels, float32 on the device.
 
     Attributes:
         bank: (B, N, 3, H, W) in [-1, 1].
-        field: (B, N, 2, H, W), ΔF_s: landmark offsets divided by the warp margin.
+        field: (B, N, 2, H, W), ΔF_s: landmark offsets in pixels of a 224-pixel image.
         target: (B, 3, H, W) in [-1, 1].
         weight_map: (B, 1, H, W), K in [0.3, 1] (Eqs. 12-13).
         target_landmarks: (B, 68, 2) in pixels of the resized images.
@@ -35,19 +35,19 @@ class PreparedBatch(NamedTuple):
     bank_landmarks: Tensor
 
 
-def prepare_batch(batch: Batch, device: torch.device, config: ModelConfig) -> PreparedBatch:
+def prepare_batch(batch: Batch, device: torch.device, size: Size) -> PreparedBatch:
     """Copy the batch's bytes to `device` and make everything dense there.
 
-    With an `image_size` below the stored one, frames, K, landmarks and warp margin shrink together.
+    At another `size` than the stored one frames, K and landmarks are brought to it together.
     """
     moved: list[Any] = [v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for v in batch]
     batch = Batch(*moved)
-    stored, size = batch.targets.shape[1], config.image_size
+    stored = Size(*batch.targets.shape[1:3])
     target_landmarks = resize_landmarks(batch.target_landmarks, stored, size)
     bank_landmarks = resize_landmarks(batch.bank_landmarks, stored, size)[batch.group]
     prepared = PreparedBatch(
         bank=resize_area(to_network_range(batch.banks), size)[batch.group],
-        field=offset_field(target_landmarks, bank_landmarks, size, config.margin_px),
+        field=offset_field(target_landmarks, bank_landmarks, *size),
         target=resize_area(to_network_range(batch.targets), size),
         weight_map=resize_area(landmark_weights(batch.k_codes, batch.k_levels), size),
         target_landmarks=target_landmarks,
@@ -56,23 +56,24 @@ def prepare_batch(batch: Batch, device: torch.device, config: ModelConfig) -> Pr
     return varied(prepared, batch.variation[batch.group])
 
 
-def resize_landmarks(landmarks: Tensor, stored_px: int, size_px: int) -> Tensor:
+def resize_landmarks(landmarks: Tensor, stored: Size, size: Size) -> Tensor:
     """Landmarks in pixels of the resized image. Centres of pixels are whole numbers: x' = (x + 0.5) s - 0.5."""
-    if stored_px == size_px:
+    if stored == size:
         return landmarks
-    return (landmarks + 0.5) * (size_px / stored_px) - 0.5
+    x, y = (landmarks + 0.5).unbind(-1)
+    return torch.stack((x * (size.width / stored.width), y * (size.height / stored.height)), -1) - 0.5
 
 
-def resize_area(images: Tensor, size: int) -> Tensor:
-    """Square images (..., S, S) to (..., size, size), every new pixel the mean of exactly the area it covers.
+def resize_area(images: Tensor, size: Size) -> Tensor:
+    """Images (..., H, W) to (..., *size), every new pixel the mean of exactly the area it covers.
 
     Exact for ratios that are not whole, where pooling windows would shift by part of a pixel against the
     landmarks.
     """
-    if images.shape[-1] == size and images.shape[-2] == size:
+    if Size(*images.shape[-2:]) == size:
         return images
-    rows = _area_matrix(images.shape[-2], size, images.device)
-    columns = _area_matrix(images.shape[-1], size, images.device)
+    rows = _area_matrix(images.shape[-2], size.height, images.device)
+    columns = _area_matrix(images.shape[-1], size.width, images.device)
     return rows @ (images @ columns.T)
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 import torch
 from tqdm import tqdm
 
-from model.config import ModelConfig
 from model.data.loader import Batch, BatchDataset, batches
 from model.data.sampler import Group, bank_choice, fixed_groups
 from model.data.to_device import prepare_batch
@@ -139,12 +138,9 @@ def evaluate(
 def _examine(
     generator: Generator, batch: Batch, speaker: str, device: torch.device, warp_margin_px: float | None
 ) -> Examined:
-    margin = generator.config.warp_margin_px if warp_margin_px is None else warp_margin_px
-    config: ModelConfig = replace(generator.config, bank_size=STORED_BANK)
-    prepared = prepare_batch(batch, device, config)
+    prepared = prepare_batch(batch, device, generator.config.size)
     choice = list(bank_choice(generator.config.bank_size))
-    margin_px = replace(config, warp_margin_px=margin).margin_px
-    out = generator(prepared.bank[:, choice], prepared.field[:, choice], margin_px)
+    out = generator(prepared.bank[:, choice], prepared.field[:, choice], warp_margin_px)
     nearest = nearest_landmarks(prepared.target_landmarks, prepared.bank_landmarks)
     images = {
         "model": out.output,

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.config import ModelConfig
-from model.network.spectral import spectral_norm
+from model.config import PAPER_IMAGE_SIZE, Initialisation, ModelConfig
+from model.network.spectral import normalised_conv
 from model.network.warp import warp_bilinear
 
 BANK_CHANNELS = 5
 """Of one bank image in the input: its colours (3) and its offset field (2)."""
 RESIDUAL_BLOCKS = 6
 HEAD_KERNEL = 7
+"""GANimation's; the paper says only that each head is one convolution."""
 
 
 class GeneratorOutput(NamedTuple):
@@ -38,19 +39,23 @@ class GeneratorOutput(NamedTuple):
     warp_fields: Tensor
 
 
-def warped_image(bank: Tensor, selection_masks: Tensor, warp_fields: Tensor, warp_margin_px: float) -> Tensor:
+def warped_image(
+    bank: Tensor, selection_masks: Tensor, warp_fields: Tensor, margin_px: float | tuple[float, float]
+) -> Tensor:
     """I_w = Σ_i M_w,i ⊙ φ(I_s,i, M · W_w,i) (Eq. 4).
 
     Args:
         bank: I_s (B, N, 3, H, W).
         selection_masks: M_w (B, N, 1, H, W).
         warp_fields: W_w (B, N, 2, H, W) in [-1, 1].
-        warp_margin_px: M in pixels; it may differ from the training's.
+        margin_px: M in pixels of these images, one number or one along x and one along y.
 
     Returns:
         (B, 3, H, W).
     """
-    candidates = warp_bilinear(bank.flatten(0, 1), warp_fields.flatten(0, 1) * warp_margin_px)
+    along_x, along_y = margin_px if isinstance(margin_px, tuple) else (margin_px, margin_px)
+    x, y = warp_fields.flatten(0, 1).unbind(1)
+    candidates = warp_bilinear(bank.flatten(0, 1), torch.stack((x * along_x, y * along_y), 1))
     return (selection_masks * candidates.view(bank.shape)).sum(dim=1)
 
 
@@ -65,25 +70,26 @@ def merge(warped: Tensor, appearance: Tensor, merge_mask: Tensor) -> Tensor:
 
 
 class MasterNetwork(nn.Module):
-    """E of Eq. 3: down to a quarter of the size, six residual blocks, and back up.
+    """E of Eq. 1: down to a quarter of the size, six residual blocks, and back up ("Implementation").
 
     Instance norm has a learnt scale and shift, as in StarGAN and GANimation, whose network this is.
 
     Args:
         input_channels: of the bank images and their offset fields together.
         base_channels: of the first convolution and of the features.
+        initialisation: of the weights.
     """
 
-    def __init__(self, input_channels: int, base_channels: int) -> None:
+    def __init__(self, input_channels: int, base_channels: int, initialisation: Initialisation = "ganimation") -> None:
         super().__init__()
-        c = base_channels
+        c, init = base_channels, initialisation
         self.layers = nn.Sequential(
-            *_normalised(nn.Conv2d(input_channels, c, 7, padding=3, bias=False)),
-            *_normalised(nn.Conv2d(c, 2 * c, 4, stride=2, padding=1, bias=False)),
-            *_normalised(nn.Conv2d(2 * c, 4 * c, 4, stride=2, padding=1, bias=False)),
-            *(ResidualBlock(4 * c) for _ in range(RESIDUAL_BLOCKS)),
-            *_normalised(nn.ConvTranspose2d(4 * c, 2 * c, 4, stride=2, padding=1, bias=False)),
-            *_normalised(nn.ConvTranspose2d(2 * c, c, 4, stride=2, padding=1, bias=False)),
+            *_normalised(nn.Conv2d(input_channels, c, 7, padding=3, bias=False), init),
+            *_normalised(nn.Conv2d(c, 2 * c, 4, stride=2, padding=1, bias=False), init),
+            *_normalised(nn.Conv2d(2 * c, 4 * c, 4, stride=2, padding=1, bias=False), init),
+            *(ResidualBlock(4 * c, init) for _ in range(RESIDUAL_BLOCKS)),
+            *_normalised(nn.ConvTranspose2d(4 * c, 2 * c, 4, stride=2, padding=1, bias=False), init),
+            *_normalised(nn.ConvTranspose2d(2 * c, c, 4, stride=2, padding=1, bias=False), init),
         )
 
     def forward(self, bank_and_fields: Tensor) -> Tensor:
@@ -95,11 +101,11 @@ class MasterNetwork(nn.Module):
 class ResidualBlock(nn.Module):
     """x + two normalised 3×3 convolutions of x, with a ReLU between them."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, initialisation: Initialisation = "ganimation") -> None:
         super().__init__()
         first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.layers = nn.Sequential(*_normalised(first), *_normalised(second)[:-1])
+        self.layers = nn.Sequential(*_normalised(first, initialisation), *_normalised(second, initialisation)[:-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, H, W) to the same shape."""
@@ -107,23 +113,24 @@ class ResidualBlock(nn.Module):
         return x + change
 
 
-def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
+def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d, initialisation: Initialisation) -> list[nn.Module]:
     """The convolution with spectral norm, instance norm and ReLU.
 
     A group norm with one channel a group is instance norm, and unlike `nn.InstanceNorm2d` it keeps channels_last
     (compiled, and on a CPU).
     """
     channels = conv.out_channels
-    return [spectral_norm(conv), nn.GroupNorm(channels, channels), nn.ReLU(inplace=True)]
+    return [normalised_conv(conv, initialisation), nn.GroupNorm(channels, channels), nn.ReLU(inplace=True)]
 
 
-def _head(base_channels: int, outputs: int) -> nn.Module:
+def _head(config: ModelConfig, outputs: int) -> nn.Module:
     """One of E_wm, E_ww, E_a, E_V: a convolution with spectral norm."""
-    return spectral_norm(nn.Conv2d(base_channels, outputs, HEAD_KERNEL, padding=HEAD_KERNEL // 2))
+    conv = nn.Conv2d(config.base_channels, outputs, HEAD_KERNEL, padding=HEAD_KERNEL // 2)
+    return normalised_conv(conv, config.initialisation)
 
 
 class Generator(nn.Module):
-    """Eqs. 3-7: bank images and their offset fields in, the target image out.
+    """Eqs. 1-7: bank images and their offset fields in, the target image out, at any size of sides that 4 divides.
 
     Args:
         config: `streams` other than "both" leaves the other stream's heads out and fixes V.
@@ -132,34 +139,36 @@ class Generator(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.master = MasterNetwork(config.bank_size * BANK_CHANNELS, config.base_channels)
+        self.master = MasterNetwork(config.bank_size * BANK_CHANNELS, config.base_channels, config.initialisation)
         warp_heads = {"selection": config.bank_size, "warp": 2 * config.bank_size}
         channels: dict[str, int] = {
             "both": {**warp_heads, "appearance": 3, "merge": 1},
             "warp": warp_heads,
             "appearance": {"appearance": 3},
         }[config.streams]
-        self.heads = nn.ModuleDict({name: _head(config.base_channels, outputs) for name, outputs in channels.items()})
+        self.heads = nn.ModuleDict({name: _head(config, outputs) for name, outputs in channels.items()})
 
     def forward(self, bank: Tensor, field: Tensor, warp_margin_px: float | None = None) -> GeneratorOutput:
         """Make the target images.
 
-        M_w is a softmax over the bank of E_wm(I_f) and W_w a tanh of E_ww(I_f), for Eq. 4; I_a = tanh E_a(I_f)
-        (Eq. 5); V = sigmoid E_V(I_f) (Eq. 6).
+        M_w is a softmax over the bank of E_wm(I_f) (Eq. 2), W_w = tanh E_ww(I_f) (Eq. 3; the tanh keeps it in the
+        printed [-1, 1]), I_a = tanh E_a(I_f) (Eq. 5; the range of images), V = sigmoid E_V(I_f) (Eq. 6).
 
         Args:
             bank: I_s (B, N, 3, H, W) in [-1, 1].
-            field: ΔF_s (B, N, 2, H, W) in units of M.
-            warp_margin_px: M in pixels of these images; None is the configuration's `margin_px`.
+            field: ΔF_s (B, N, 2, H, W) in pixels of a 224-pixel image.
+            warp_margin_px: M in pixels of a 224-pixel image, which scales the warp and nothing else; None is the
+                configuration's.
         """
-        margin = self.config.margin_px if warp_margin_px is None else warp_margin_px
         batch, size, _, height, width = bank.shape
+        margin = self.config.warp_margin_px if warp_margin_px is None else warp_margin_px
+        margin_px = (margin * width / PAPER_IMAGE_SIZE, margin * height / PAPER_IMAGE_SIZE)
         zeros = bank.new_zeros((batch, 3, height, width))
         heads = self._head_responses(self.features(bank, field))
         if "warp" in heads:
             selection_masks = heads["selection"].softmax(dim=1).view(batch, size, 1, height, width)
             warp_fields = heads["warp"].tanh().view(batch, size, 2, height, width)
-            warped = warped_image(bank, selection_masks, warp_fields, margin)
+            warped = warped_image(bank, selection_masks, warp_fields, margin_px)
         else:
             selection_masks = bank.new_full((batch, size, 1, height, width), 1 / size)
             warp_fields, warped = torch.zeros_like(field), zeros
@@ -170,7 +179,7 @@ class Generator(nn.Module):
         return GeneratorOutput(output, warped, appearance, merge_mask, selection_masks, warp_fields)
 
     def features(self, bank: Tensor, field: Tensor) -> Tensor:
-        """I_f = E(I_s, ΔF_s) (Eq. 3), (B, base_channels, H, W); the N images lie side by side in the channels."""
+        """I_f = E(I_s, ΔF_s) (Eq. 1), (B, base_channels, H, W); the N images lie side by side in the channels."""
         images = torch.cat((bank, field), dim=2).flatten(1, 2)
         features: Tensor = self.master(images.contiguous(memory_format=torch.channels_last))
         return features

@@ -1,26 +1,45 @@
-"""The training losses, Eqs. 8-17."""
+"""The training losses, Eqs. 8-17, and the one place where what the paper leaves open about them is read.
+
+Readings, each with its reason:
+
+- **Sums over pixels are means** (Eqs. 8, 12, 13). The paper prints norms, which are sums; λ_rec = 250 times a sum over
+  224² pixels would drown every other term by five orders of magnitude, and λ would depend on the image's size. The
+  sum over the three colours stays, as printed.
+- **Total variation stays a sum over the map** (Eqs. 9-11), averaged over the batch: λ_TV = 1e-5 has the size of a sum.
+  A smooth map has the same sum of squared differences at every image size, so λ_TV need not follow the size.
+- **The second L_TV of M_w in Eq. 17 is that of W_w.** The equation prints L_TV_wm twice, once with a factor of 0.1;
+  Eq. 11 defines L_TV_ww and nothing else uses it.
+- **Eq. 15 is a mean within each layer, summed over the layers**, as Johnson et al. 2016 normalise by a layer's size
+  (their Eq. 2); the layers are the paper's own.
+- **Eq. 16 is the discriminator's** hinge loss as printed. The generator minimises −E[D(I_o)], its usual counterpart
+  (Miyato et al. 2018, whose hinge version the paper cites).
+- **What a stream that is switched off would have made has no loss.** Without the warping stream there is no I_w, M_w
+  or W_w; without the appearance stream I_o is I_w, so that Eqs. 12 and 13 are one term, and V is no mask.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.config import LossWeights
+from model.config import LossWeights, Streams
 from model.network.generator import GeneratorOutput
-from model.network.perceptual import PerceptualFeatures
 
 WARP_TV_SHARE = 0.1
-"""The weight of W_w's total variation beside M_w's in Eq. 17."""
+"""The weight of W_w's total variation beside V's and M_w's in Eq. 17."""
+
+Features = Callable[[Tensor], Sequence[Tensor]]
+"""VGG16 in Eq. 15: images (B, 3, H, W) in [-1, 1] to a map (B, C, h, w) a layer."""
 
 
 def sparsity_loss(merge_mask: Tensor) -> Tensor:
-    """L_SV, the mean of V over pixels (Eq. 8).
+    """L_SV, the mean of V (Eq. 8): it costs something to take a pixel from the warped image.
 
-    Fixed reading: as in GANimation, a penalty on the mask that keeps the input's pixels, a mean over pixels, so
-    that it does not saturate at "copy everything"; here V = 1 copies the warped image. At λ = 1 against
-    λ_rec = 250 a pixel's V costs what an L1 of 1/250 does (half a grey level where K = 1, under two where
-    K = 0.3): it decides where both streams are equally good, and cannot drive V to zero elsewhere.
+    Against λ_rec = 250 a pixel's V costs what an error of 1/250 in one colour does (half a grey level of 255 where
+    K = 1, under two where K = 0.3): it decides where both streams are equally good.
 
     Args:
         merge_mask: V (B, 1, H, W) in [0, 1].
@@ -31,32 +50,16 @@ def sparsity_loss(merge_mask: Tensor) -> Tensor:
 def tv_loss(maps: Tensor) -> Tensor:
     """L_TV, squared differences of neighbours, summed over a sample's maps, averaged over the batch (Eqs. 9-11).
 
-    Fixed reading: squares and a sum over the map, as GANimation prints it; λ_TV = 1e-5 has the size of a sum
-    over 224² pixels.
-
     Args:
-        maps: (B, ..., H, W).
+        maps: V, M_w or W_w, (B, ..., H, W).
     """
     down = (maps[..., 1:, :] - maps[..., :-1, :]).square().sum()
     across = (maps[..., :, 1:] - maps[..., :, :-1]).square().sum()
     return (down + across) / maps.shape[0]
 
 
-def warping_tv_loss(selection_masks: Tensor, warp_fields: Tensor) -> Tensor:
-    """L_TV(M_w) + 0.1 · L_TV(W_w), what λ_TV multiplies in Eq. 17.
-
-    Fixed reading: Eq. 17 prints L_TV of M_w twice. The second, with its factor of 0.1, must be that of W_w: the
-    same map twice would be a plain factor of 1.1, and would leave the warps, which need it most, rough.
-
-    Args:
-        selection_masks: M_w (B, N, 1, H, W).
-        warp_fields: W_w (B, N, 2, H, W).
-    """
-    return tv_loss(selection_masks) + WARP_TV_SHARE * tv_loss(warp_fields)
-
-
 def landmark_weights(k_codes: Tensor, k_levels: Tensor) -> Tensor:
-    """K = max(γ^B, 0.3), B the distance to the nearest landmark, from its one-byte form (Eqs. 12-13).
+    """K = max(γ^B, 0.3) of Eqs. 12 and 13 from its one-byte form; B is the distance to the nearest landmark.
 
     Args:
         k_codes: (B, H, W) uint8, on the device where K is wanted.
@@ -69,25 +72,23 @@ def landmark_weights(k_codes: Tensor, k_levels: Tensor) -> Tensor:
     return levels.gather(1, k_codes.flatten(1).long()).view(k_codes.shape)[:, None]
 
 
-def reconstruction_loss(output: Tensor, target: Tensor, weight_map: Tensor) -> Tensor:
-    """L_rec, the mean of K ⊙ |I_o − I_t| (Eq. 14).
-
-    Fixed reading: a mean over pixels and channels of values in [-1, 1] (GANimation's convention), with which
-    λ_rec = 250 makes sense.
+def reconstruction_loss(image: Tensor, target: Tensor, weight_map: Tensor) -> Tensor:
+    """K ⊙ |image − I_t|, summed over the colours, averaged over pixels and batch (Eq. 12 of I_w, Eq. 13 of I_o).
 
     Args:
-        output, target: (B, 3, H, W).
-        weight_map: K (B, 1, H, W).
+        image: I_w or I_o (B, 3, H, W) in [-1, 1].
+        target: I_t, likewise.
+        weight_map: K (B, 1, H, W) in [0.3, 1].
     """
-    return (weight_map * (output - target).abs()).mean()
+    return (weight_map * (image - target).abs()).sum(dim=1).mean()
 
 
-def perceptual_loss(features: PerceptualFeatures, output: Tensor, target: Tensor) -> Tensor:
+def perceptual_loss(features: Features, output: Tensor, target: Tensor) -> Tensor:
     """L_p, squared distances of VGG16 features: a mean over each layer, a sum over the layers (Eq. 15).
 
     Args:
         features: the frozen network.
-        output, target: (B, 3, H, W) in [-1, 1]; no gradient goes to the target.
+        output, target: I_o and I_t (B, 3, H, W) in [-1, 1]; no gradient goes to the target.
     """
     with torch.no_grad():
         wanted = features(target)
@@ -98,8 +99,6 @@ def perceptual_loss(features: PerceptualFeatures, output: Tensor, target: Tensor
 def adversarial_loss(fake_scores: Tensor) -> Tensor:
     """L_adv as the generator minimises it, −E[D(I_o)].
 
-    Fixed reading: Eq. 16 is the discriminator's hinge loss; this is the counterpart that goes with it.
-
     Args:
         fake_scores: D(I_o), (B, 1, h, w).
     """
@@ -107,7 +106,7 @@ def adversarial_loss(fake_scores: Tensor) -> Tensor:
 
 
 def discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """The hinge loss of the discriminator, E[max(0, 1 − D(I_t))] + E[max(0, 1 + D(I_o))] (Eq. 16).
+    """L_D, the hinge loss E[max(0, 1 − D(I_t))] + E[max(0, 1 + D(I_o))] (Eq. 16).
 
     Args:
         real_scores, fake_scores: (B, 1, h, w).
@@ -120,32 +119,41 @@ def generator_losses(
     target: Tensor,
     weight_map: Tensor,
     weights: LossWeights,
+    streams: Streams = "both",
     fake_scores: Tensor | None = None,
-    features: PerceptualFeatures | None = None,
+    features: Features | None = None,
 ) -> dict[str, Tensor]:
-    """Every term of Eq. 17 by its symbol, unweighted, and their weighted sum as "total" (Eq. 17).
+    """Every term of Eq. 17 by its symbol, unweighted, and their weighted sum as "total" (Eqs. 14 and 17).
 
     Args:
         out: the generator's.
         target: I_t (B, 3, H, W) in [-1, 1].
         weight_map: K (B, 1, H, W).
         weights: the λ; a term whose weight is 0 is not computed.
+        streams: the generator's; a stream that is switched off takes its terms with it.
         fake_scores: D(I_o); needed unless `weights.adversarial` is 0.
         features: VGG16; needed unless `weights.perceptual` is 0.
 
     Returns:
-        Scalars by "L_SV", "L_TV", "L_rec", "L_p", "L_adv" (those whose λ is not 0) and "total".
+        Scalars by "L_SV", "L_TV_V", "L_TV_wm", "L_TV_ww", "L_rec_w", "L_rec_o", "L_p", "L_adv" (those that there are)
+        and "total".
 
     Raises:
         ValueError: if a term is weighted and what it needs is None.
     """
+    merges, warps = streams == "both", streams != "appearance"
     terms: dict[str, tuple[float, Tensor]] = {}
-    if weights.sparsity:
+    if weights.sparsity and merges:
         terms["L_SV"] = weights.sparsity, sparsity_loss(out.merge_mask)
-    if weights.tv:
-        terms["L_TV"] = weights.tv, warping_tv_loss(out.selection_masks, out.warp_fields)
+    if weights.tv and merges:
+        terms["L_TV_V"] = weights.tv, tv_loss(out.merge_mask)
+    if weights.tv and warps:
+        terms["L_TV_wm"] = weights.tv, tv_loss(out.selection_masks)
+        terms["L_TV_ww"] = WARP_TV_SHARE * weights.tv, tv_loss(out.warp_fields)
+    if weights.reconstruction and merges:
+        terms["L_rec_w"] = weights.reconstruction, reconstruction_loss(out.warped, target, weight_map)
     if weights.reconstruction:
-        terms["L_rec"] = weights.reconstruction, reconstruction_loss(out.output, target, weight_map)
+        terms["L_rec_o"] = weights.reconstruction, reconstruction_loss(out.output, target, weight_map)
     if weights.perceptual:
         if features is None:
             raise ValueError("features must be given where the perceptual weight is not 0, got None")
@@ -154,5 +162,5 @@ def generator_losses(
         if fake_scores is None:
             raise ValueError("fake_scores must be given where the adversarial weight is not 0, got None")
         terms["L_adv"] = weights.adversarial, adversarial_loss(fake_scores)
-    total = torch.stack([weight * value for weight, value in terms.values()]).sum()
+    total = sum((weight * value for weight, value in terms.values()), torch.zeros((), device=target.device))
     return {**{symbol: value for symbol, (_, value) in terms.items()}, "total": total}

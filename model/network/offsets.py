@@ -1,17 +1,19 @@
-"""Landmark offsets from bank to target, and the sparse field of them that the network reads."""
+"""Landmark offsets from bank to target, and the sparse field of them that the network reads ("Network Inputs")."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from model.config import PAPER_IMAGE_SIZE
+
 
 def landmark_offsets(target: Tensor, source: Tensor) -> Tensor:
-    """ΔS_i = S_t − S_i, how far each landmark of each bank image must move (Eq. 1).
+    """ΔS_i = {t_j − s_j}, how far each landmark of each bank image must move (unnumbered, "Network Inputs").
 
     Args:
-        target: (B, 68, 2), x and y in pixels.
-        source: (B, N, 68, 2), those of the bank images.
+        target: t (B, 68, 2), x and y in pixels.
+        source: s (B, N, 68, 2), those of the bank images.
 
     Returns:
         (B, N, 68, 2) in pixels.
@@ -19,34 +21,35 @@ def landmark_offsets(target: Tensor, source: Tensor) -> Tensor:
     return target[:, None] - source
 
 
-def offset_field(target: Tensor, source: Tensor, image_size: int, warp_margin_px: float) -> Tensor:
-    """ΔF_s, the offsets drawn at the rounded landmarks of each bank image, zero elsewhere (Eq. 2).
+def offset_field(target: Tensor, source: Tensor, height: int, width: int) -> Tensor:
+    """ΔF_s, the offsets at the rounded landmarks of each bank image, zero elsewhere (unnumbered, "Network Inputs").
 
-    The offset stands at the *bank* image's landmark, beside the pixels that have to move. Fixed reading: it
-    is divided by M, so that the input has the scale of the warp field W_w that the network answers with.
+    As printed: the value at a bank image's landmark s_j is t_j − s_j in pixels. They are pixels of a 224-pixel image
+    whatever the size of this one, so that a network at a smaller size reads the same numbers. (Divided by the warp
+    margin, which the paper does not say, the field is too faint beside the images: it covers 1.6 % of the pixels.)
 
-    Landmarks outside the picture are left out. Where several round to one pixel, the one of highest index
-    wins, on every device and with any number of threads: a plain scatter leaves the choice to chance.
+    Landmarks outside the picture are left out. Where several round to one pixel, the one of highest index wins, on
+    every device and with any number of threads: a plain scatter leaves the choice to chance.
 
     Args:
-        target: (B, 68, 2), x and y in pixels, pixel centres at integers.
+        target: (B, 68, 2), x and y in pixels of these images, pixel centres at integers.
         source: (B, N, 68, 2), the same of the bank images.
-        image_size: H = W in pixels.
-        warp_margin_px: M in pixels of this image size.
+        height, width: of these images in pixels.
 
     Returns:
-        (B, N, 2, H, W) float32, channels x and y, in units of M.
+        (B, N, 2, H, W) float32, channels x and y, in pixels of a 224-pixel image.
     """
-    offsets = landmark_offsets(target, source).float() / warp_margin_px
+    x, y = landmark_offsets(target, source).float().unbind(-1)
+    offsets = torch.stack((x * (PAPER_IMAGE_SIZE / width), y * (PAPER_IMAGE_SIZE / height)), -1)
     column, row = torch.round(source.float()).unbind(-1)
-    inside = (column >= 0) & (column < image_size) & (row >= 0) & (row < image_size)
-    outside_slot = image_size * image_size
-    slot = torch.where(inside, row * image_size + column, float(outside_slot)).long()
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    outside_slot = height * width
+    slot = torch.where(inside, row * width + column, float(outside_slot)).long()
     hidden = _hidden_by_a_later_point(slot)
     slot = slot.masked_fill(hidden, outside_slot)
     field = offsets.new_zeros((*slot.shape[:2], 2, outside_slot + 1))
     field.scatter_(3, slot[:, :, None].expand(-1, -1, 2, -1), offsets.transpose(2, 3))
-    return field[..., :outside_slot].reshape(*slot.shape[:2], 2, image_size, image_size)
+    return field[..., :outside_slot].reshape(*slot.shape[:2], 2, height, width)
 
 
 def _hidden_by_a_later_point(slot: Tensor) -> Tensor:

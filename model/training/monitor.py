@@ -16,6 +16,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from model.network.maps import FIGURES
 from model.pictures import Pixels, save_picture
 
 CONFIG_FILE = "config.json"
@@ -111,18 +112,20 @@ class Monitor:
         now = time.perf_counter()
         elapsed = max(now - self._began, 1e-9)
         steps = len(self._terms)
-        losses = {name: sum(terms[name] for terms in self._terms) / steps for name in self._terms[0]}
+        means = {name: sum(terms[name] for terms in self._terms) / steps for name in self._terms[0]}
+        losses = {name: value for name, value in means.items() if name not in FIGURES}
+        maps = {name: value for name, value in means.items() if name in FIGURES}
         speed = {
             "steps_per_second": steps / elapsed,
             "targets_per_second": steps * self.targets_per_step / elapsed,
             "loader_wait_share": min((waited_seconds - self._waited) / elapsed, 1.0),
             "gpu_memory_gib": _peak_memory_gib(self.device),
         }
-        _append_row(self._metrics, {"step": step, **losses, **speed})
-        for group, values in (("loss", losses), ("speed", speed)):
+        _append_row(self._metrics, {"step": step, **losses, **maps, **speed})
+        for group, values in (("loss", losses), ("maps", maps), ("speed", speed)):
             for name, value in values.items():
                 self._events.add_scalar(f"{group}/{name}", value, step)
-        self._bar.set_postfix({name: f"{losses[name]:.4g}" for name in ("total", "L_rec") if name in losses})
+        self._bar.set_postfix({name: f"{losses[name]:.4g}" for name in ("total", "L_rec_o") if name in losses})
         self._terms, self._began, self._waited = [], now, waited_seconds
 
 
@@ -151,7 +154,7 @@ def _append_row(path: Path, row: dict[str, float]) -> None:
         writer = csv.writer(stream)
         if is_new:
             writer.writerow(row)
-        writer.writerow(value if isinstance(value, int) else f"{value:.6g}" for value in row.values())
+        writer.writerow(value if isinstance(value, int) else f"{value:.9g}" for value in row.values())
 
 
 def _drop_rows_after(path: Path, step: int) -> None:

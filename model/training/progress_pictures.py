@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from model.config import ModelConfig
+from model.config import ModelConfig, Size
 from model.data.loader import ShardPool, load_batch
 from model.data.sampler import Group, bank_choice, fixed_groups
 from model.data.to_device import PreparedBatch, prepare_batch
@@ -55,13 +55,15 @@ def example_batch(
     return load_groups(groups, config, device)
 
 
-def load_groups(groups: Sequence[Group], config: ModelConfig, device: torch.device) -> PreparedBatch:
+def load_groups(
+    groups: Sequence[Group], config: ModelConfig, device: torch.device, size: Size | None = None
+) -> PreparedBatch:
     """The targets of some groups with stored banks of five, of which the network's `bank_size` are taken."""
     choice = bank_choice(config.bank_size)
     chosen = [replace(group, bank_rows=tuple(group.bank_rows[place] for place in choice)) for group in groups]
     pool = ShardPool()
     try:
-        return prepare_batch(load_batch(chosen, pool), device, config)
+        return prepare_batch(load_batch(chosen, pool), device, size or config.size)
     finally:
         pool.close()
 

@@ -29,9 +29,9 @@ from pipeline.shards import Dataset
 EXIT_PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: not done, run again with --resume
 TRAIN_SPLIT = "train"
 # Settings that say how a run is carried out. All others must be the checkpoint's when a run is resumed.
-FREE_SETTINGS = (
-    "steps", "accumulation_steps", "compile", "checkpoint_every", "keep_checkpoints", "picture_every", "log_every",
-)  # fmt: skip
+FREE_SETTINGS = frozenset(
+    ("steps", "accumulation_steps", "compile", "checkpoint_every", "keep_checkpoints", "picture_every", "log_every")
+)
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,11 @@ def _restore(run: Run, trainer: Trainer) -> None:
             f"{run.dataset.digest[:12]}…); give the same --shards, or another --out"
         )
     wanted = to_dict(run.config)
+    free = FREE_SETTINGS if run.config.decay_share == 0 else FREE_SETTINGS - {"steps"}  # the rate depends on them
     differing = [
         f"{name} {payload['config'].get(name)!r} there, {wanted[name]!r} now"
         for name in wanted
-        if name not in FREE_SETTINGS and payload["config"].get(name) != wanted[name]
+        if name not in free and payload["config"].get(name) != wanted[name]
     ]
     if differing:
         raise InputError(f"{path}: other settings ({'; '.join(differing)}); give the same, or another --out")

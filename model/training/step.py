@@ -16,6 +16,7 @@ from model.data.to_device import PreparedBatch, prepare_batch
 from model.network.discriminator import Discriminator
 from model.network.generator import Generator, GeneratorOutput
 from model.network.losses import discriminator_loss, generator_losses
+from model.network.maps import map_figures
 from model.network.perceptual import PerceptualFeatures
 from model.training.distributed import Processes
 from model.training.history import ImageHistory
@@ -99,7 +100,7 @@ class Trainer:
         self.adversarial = config.weights.adversarial > 0
         torch.manual_seed(config.seed)
         self.generator = self._placed(Generator(config.model))
-        self.discriminator = self._placed(Discriminator(config.model.base_channels))
+        self.discriminator = self._placed(Discriminator(config.model.base_channels, config.model.initialisation))
         processes.copy_from_main((self.generator, self.discriminator))
         self.features = None if features is None else self._placed(features)
         self.generator_optimizer = self._adam(self.generator)
@@ -117,7 +118,13 @@ class Trainer:
         return batches_per_step(self.config)
 
     def step(self, source: Iterator[Batch]) -> StepLosses:
-        """Take `batches_per_step` batches and do the discriminator's updates, then the generator's (section 3)."""
+        """Take `batches_per_step` batches and do the discriminator's updates, then the generator's ("Implementation").
+
+        Every update has a batch of its own, the generator's too: "for every 5 iterations of discriminator update, we
+        train once the generator", and an iteration is a batch. Pictures that the discriminator has just been trained
+        on would be scored too kindly.
+        """
+        self._set_learning_rate()
         losses: list[tuple[str, Tensor]] = []
         videos = []
         for _ in range(self.batches_per_step - 1):
@@ -171,7 +178,7 @@ class Trainer:
         parts = self._parts(batch)
         with torch.no_grad(), self._precision():
             made = torch.cat([self._generate(part.bank, part.field).output for part in parts])
-        # One pool over all processes' images, equal in each of them: as one process with the whole batch has.
+        # One pool over all processes' images, equal in each of them, as one process with the whole batch has.
         fakes = self.processes.share(self.history.mix(self.processes.gather(made)))
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         losses = []
@@ -186,28 +193,41 @@ class Trainer:
 
     def _update_generator(self, batch: PreparedBatch) -> dict[str, Tensor]:
         """Eq. 17; returns every term by its symbol."""
-        parts = self._parts(batch)
+        parts, streams = self._parts(batch), self.config.model.streams
         self.generator_optimizer.zero_grad(set_to_none=True)
         self.discriminator.requires_grad_(False)
         sums: dict[str, Tensor] = {}
+        made = []
         for part in parts:
             with self._precision():
                 out = self._generate(part.bank, part.field)
                 scores = self._judge(out.output).float() if self.adversarial else None
-                terms = generator_losses(out, part.target, part.weight_map, self.config.weights, scores, self.features)
+                terms = generator_losses(
+                    out, part.target, part.weight_map, self.config.weights, streams, scores, self.features
+                )
+            made.append(out.output.detach())
             (terms["total"] / len(parts)).backward()  # type: ignore[no-untyped-call]
-            for name, term in terms.items():
+            for name, term in {**terms, **map_figures(out, streams)}.items():
                 sums[name] = sums.get(name, torch.zeros_like(term)) + term.detach() / len(parts)
         self.discriminator.requires_grad_(True)
         self._apply(self.generator_optimizer, self.generator)
+        if self.adversarial:
+            self.history.add(self.processes.gather(torch.cat(made)))
         return sums
+
+    def _set_learning_rate(self) -> None:
+        """The step's, worked out from its number: nothing to save, and a resumed run goes on exactly."""
+        rate = self.config.learning_rate * rate_share(self.step_count, self.config.steps, self.config.decay_share)
+        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
 
     def _apply(self, optimizer: torch.optim.Optimizer, network: nn.Module) -> None:
         self.processes.average_gradients(network.parameters())
         optimizer.step()
 
     def _prepare(self, batch: Batch) -> PreparedBatch:
-        return prepare_batch(batch, self.device, self.config.model)
+        return prepare_batch(batch, self.device, self.config.model.size)
 
     def _parts(self, batch: PreparedBatch) -> list[PreparedBatch]:
         """The batch cut into `accumulation_steps` equal parts."""
@@ -235,6 +255,18 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> 
     for parameter, values in optimizer.state.items():
         for name in ("exp_avg", "exp_avg_sq"):
             values[name] = torch.empty_like(parameter).copy_(values[name])
+
+
+def rate_share(step: int, steps: int, decay_share: float) -> float:
+    """The share of the learning rate that a step has: 1, then a straight line to 0 over the last `decay_share`.
+
+    Args:
+        step: steps done before it, below `steps`.
+        steps: all of the run.
+        decay_share: in [0, 1]; 0 keeps the rate.
+    """
+    decaying = decay_share * steps
+    return min(1.0, (steps - step) / decaying) if decaying else 1.0
 
 
 def batches_per_step(config: TrainConfig) -> int:
