@@ -13,6 +13,7 @@ FIGURES = {
     "psnr": ("PSNR dB ↑", 2),
     "ssim": ("SSIM ↑", 4),
     "lpips": ("LPIPS ↓", 4),
+    "face_l1": ("face L1 ↓", 2),
     "mouth_l1": ("mouth L1 ↓", 2),
     "eyes_l1": ("eyes L1 ↓", 2),
     "landmark_error": ("landmark error % ↓", 2),
