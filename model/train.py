@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     network = parser.add_argument_group("network")
     add = network.add_argument
     add("--image-size", type=int, default=224,
-        help="side of the images, a multiple of 16; below 224 frames, landmarks, K and warp margin shrink together")  # fmt: skip
+        help="side of the images; below 224 frames, landmarks, K and warp margin shrink together")  # fmt: skip
     add("--base-channels", type=int, default=64, help="channels of the first convolution (default 64)")
     add("--warp-margin", type=float, default=40.0, metavar="PX",
         help="longest warp, in pixels of a 224-pixel image (default 40)")  # fmt: skip

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.config import PAPER_IMAGE_SIZE, Initialisation, ModelConfig
+from model.network.precision import at_least_float32
 from model.network.spectral import normalised_conv
 from model.network.warp import warp_bilinear
 
@@ -193,6 +194,6 @@ class Generator(nn.Module):
         heads = {name: cast(nn.Conv2d, head) for name, head in self.heads.items()}
         weight = torch.cat([head.weight for head in heads.values()])
         bias = torch.cat([cast(Tensor, head.bias) for head in heads.values()])
-        responses = F.conv2d(features, weight, bias, padding=HEAD_KERNEL // 2).float()
+        responses = at_least_float32(F.conv2d(features, weight, bias, padding=HEAD_KERNEL // 2))
         channels = [head.out_channels for head in heads.values()]
         return dict(zip(heads, torch.split(responses, channels, dim=1), strict=True))

@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from model.config import LossWeights, Streams
 from model.network.generator import GeneratorOutput
+from model.network.precision import at_least_float32
 
 WARP_TV_SHARE = 0.1
 """The weight of W_w's total variation beside V's and M_w's in Eq. 17."""
@@ -92,7 +93,10 @@ def perceptual_loss(features: Features, output: Tensor, target: Tensor) -> Tenso
     """
     with torch.no_grad():
         wanted = features(target)
-    distances = [(a.float() - b.float()).square().mean() for a, b in zip(features(output), wanted, strict=True)]
+    distances = [
+        (at_least_float32(a) - at_least_float32(b)).square().mean()
+        for a, b in zip(features(output), wanted, strict=True)
+    ]
     return torch.stack(distances).sum()
 
 
@@ -102,7 +106,7 @@ def adversarial_loss(fake_scores: Tensor) -> Tensor:
     Args:
         fake_scores: D(I_o), (B, 1, h, w).
     """
-    return -fake_scores.float().mean()
+    return -at_least_float32(fake_scores).mean()
 
 
 def discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
@@ -111,7 +115,7 @@ def discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     Args:
         real_scores, fake_scores: (B, 1, h, w).
     """
-    return F.relu(1 - real_scores.float()).mean() + F.relu(1 + fake_scores.float()).mean()
+    return F.relu(1 - at_least_float32(real_scores)).mean() + F.relu(1 + at_least_float32(fake_scores)).mean()
 
 
 def generator_losses(

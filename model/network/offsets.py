@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from model.config import PAPER_IMAGE_SIZE
+from model.network.precision import at_least_float32
 
 
 def landmark_offsets(target: Tensor, source: Tensor) -> Tensor:
@@ -37,11 +38,11 @@ def offset_field(target: Tensor, source: Tensor, height: int, width: int) -> Ten
         height, width: of these images in pixels.
 
     Returns:
-        (B, N, 2, H, W) float32, channels x and y, in pixels of a 224-pixel image.
+        (B, N, 2, H, W), channels x and y, in pixels of a 224-pixel image.
     """
-    x, y = landmark_offsets(target, source).float().unbind(-1)
+    x, y = at_least_float32(landmark_offsets(target, source)).unbind(-1)
     offsets = torch.stack((x * (PAPER_IMAGE_SIZE / width), y * (PAPER_IMAGE_SIZE / height)), -1)
-    column, row = torch.round(source.float()).unbind(-1)
+    column, row = torch.round(at_least_float32(source)).unbind(-1)
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     outside_slot = height * width
     slot = torch.where(inside, row * width + column, float(outside_slot)).long()

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from model.network.precision import at_least_float32
+
 
 def warp_bilinear(image: Tensor, flow_px: Tensor) -> Tensor:
     """φ(image, flow) of Eq. 4: output pixel p is the image sampled at p + flow(p), between pixels bilinearly.
 
-    Positions beyond the border take the border's value. Coordinates are float32 whatever autocast says:
+    Positions beyond the border take the border's value. Coordinates are at least float32 whatever autocast says:
     bfloat16 cannot tell pixel 200.5 from pixel 201. `align_corners=True` has pixel centres at integers, as
     landmarks have, so zero flow is the identity (to float32's rounding of the coordinates, 3e-5 pixel at 224).
 
@@ -19,11 +21,11 @@ def warp_bilinear(image: Tensor, flow_px: Tensor) -> Tensor:
         flow_px: (B, 2, H, W), channels x and y, in pixels.
 
     Returns:
-        (B, C, H, W) float32.
+        (B, C, H, W), float32 or float64 as `flow_px`.
     """
     height, width = image.shape[-2:]
-    flow = flow_px.float()
-    column = torch.arange(width, device=image.device, dtype=torch.float32) + flow[:, 0]
-    row = torch.arange(height, device=image.device, dtype=torch.float32)[:, None] + flow[:, 1]
+    flow = at_least_float32(flow_px)
+    column = torch.arange(width, device=image.device, dtype=flow.dtype) + flow[:, 0]
+    row = torch.arange(height, device=image.device, dtype=flow.dtype)[:, None] + flow[:, 1]
     grid = torch.stack((column * (2 / (width - 1)) - 1, row * (2 / (height - 1)) - 1), dim=-1)
-    return F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return F.grid_sample(image.to(grid.dtype), grid, mode="bilinear", padding_mode="border", align_corners=True)

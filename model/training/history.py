@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model.network.precision import at_least_float32
+
 
 class ImageHistory:
     """The history of generated images (Shrivastava et al. 2017, section 2.3).
@@ -103,7 +105,7 @@ class ImageHistory:
 
 def to_bytes(images: Tensor) -> Tensor:
     """[-1, 1] to the nearest of 256 levels, uint8."""
-    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return ((at_least_float32(images).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 def from_bytes(images: Tensor) -> Tensor:

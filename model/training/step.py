@@ -18,6 +18,7 @@ from model.network.generator import Generator, GeneratorOutput
 from model.network.losses import discriminator_loss, generator_losses
 from model.network.maps import map_figures
 from model.network.perceptual import PerceptualFeatures
+from model.network.precision import at_least_float32
 from model.training.distributed import Processes
 from model.training.history import ImageHistory
 from pipeline.errors import FlnetError, InputError
@@ -135,7 +136,7 @@ class Trainer:
         videos.append(batch.videos)
         losses.extend(self._update_generator(self._prepare(batch)).items())
         self.step_count += 1
-        values = self.processes.average(torch.stack([loss.detach().float() for _, loss in losses]))
+        values = self.processes.average(torch.stack([at_least_float32(loss.detach()) for _, loss in losses]))
         values, arrived = values.to("cpu", non_blocking=True), None
         if self.device.type == "cuda":
             arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
@@ -184,7 +185,7 @@ class Trainer:
         losses = []
         for part, fake in zip(parts, fakes.chunk(len(parts)), strict=True):
             with self._precision():
-                scores = self._judge(torch.cat((part.target, fake))).float()
+                scores = self._judge(torch.cat((part.target, fake)))
             loss = discriminator_loss(*scores.chunk(2)) / len(parts)
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
@@ -201,7 +202,7 @@ class Trainer:
         for part in parts:
             with self._precision():
                 out = self._generate(part.bank, part.field)
-                scores = self._judge(out.output).float() if self.adversarial else None
+                scores = self._judge(out.output) if self.adversarial else None
                 terms = generator_losses(
                     out, part.target, part.weight_map, self.config.weights, streams, scores, self.features
                 )

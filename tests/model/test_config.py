@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from model.config import LossWeights, ModelConfig, TrainConfig, from_dict, to_dict
+from model.config import LossWeights, ModelConfig, TrainConfig, from_dict, parse_size, to_dict
 from pipeline.errors import InputError
 
 
@@ -19,9 +19,26 @@ def test_defaults_are_the_papers() -> None:
     assert (config.model.image_size, config.model.base_channels, config.model.bank_size) == (224, 64, 5)
 
 
-@pytest.mark.parametrize(("size", "margin"), [(224, 40.0), (112, 20.0), (448, 80.0)])
-def test_the_margin_scales_with_the_image(size: int, margin: float) -> None:
-    assert ModelConfig(image_size=size).margin_px == margin
+@pytest.mark.parametrize(("text", "size"), [("64", (64, 64)), ("96x128", (96, 128)), ("100X36", (100, 36))])
+def test_sizes_are_height_by_width(text: str, size: tuple[int, int]) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("large", "must be a number or HEIGHTxWIDTH, got 'large'"), ("1x2x3", "got '1x2x3'"), ("64x90", "got 90"),
+     ("28", "a multiple of 4, at least 32, got 28")],
+)  # fmt: skip
+def test_sizes_that_the_network_does_not_take(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_size(text)
+
+
+def test_only_the_discriminator_needs_sixteen() -> None:
+    model = ModelConfig(image_size=100)
+    assert TrainConfig(steps=1, model=model, weights=LossWeights(adversarial=0)).model.image_size == 100
+    with pytest.raises(InputError, match="image_size must be a multiple of 16 with the adversarial loss, got 100"):
+        TrainConfig(steps=1, model=model)
 
 
 def test_settings_survive_json() -> None:
@@ -58,7 +75,14 @@ def test_a_missing_setting_is_named() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"image_size": 100}, {"image_size": 16}, {"bank_size": 2}, {"streams": "all"}, {"warp_margin_px": 0.0}],
+    [
+        {"image_size": 90},
+        {"image_size": 16},
+        {"initialisation": "xavier"},
+        {"bank_size": 2},
+        {"streams": "all"},
+        {"warp_margin_px": 0.0},
+    ],
 )
 def test_a_network_that_cannot_be_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(change))} must be"):

@@ -50,7 +50,14 @@ def test_two_steps_end_to_end(tiny_dataset: Path, tmp_path: Path, capsys: pytest
     assert {"python", "torch", "h5py"} <= record["versions"].keys()
     rows = metrics(run)
     assert [row["step"] for row in rows] == ["1", "2"]
-    terms = {"L_D", "L_SV", "L_TV", "L_rec", "L_adv", "total"}
+    weighted = {
+        "L_SV": 1, "L_TV_V": 1e-5, "L_TV_wm": 1e-5, "L_TV_ww": 1e-6, "L_rec_w": 250, "L_rec_o": 250, "L_adv": 1,
+    }  # fmt: skip
+    for row in rows:  # Eq. 17, row by row
+        assert sum(factor * float(row[name]) for name, factor in weighted.items()) == pytest.approx(
+            float(row["total"]), rel=1e-5
+        )
+    terms = {*weighted, "L_D", "total", "mask_entropy", "warp_length", "merge_mean", "merge_least"}
     assert terms | {"targets_per_second", "loader_wait_share", "gpu_memory_gib"} <= rows[0].keys()
     assert all(np.isfinite(float(row[name])) for row in rows for name in terms)
     assert any(path.name.startswith("events.out.tfevents") for path in (run / "tensorboard").iterdir())
@@ -86,7 +93,7 @@ def test_ablations_train(tiny_dataset: Path, tmp_path: Path, ablation: str) -> N
     (["--ablation", "heads=2"], "--ablation must be"),
     (["--steps", "0"], "steps must be at least 1, got 0"),
     (["--batch-size", "0"], "--batch-size must be at least 1, got 0"),
-    (["--image-size", "30"], "image_size must be a multiple of 16"),
+    (["--image-size", "30"], "image_size must be a multiple of 4"),
     (["--seed", "-1"], "seed must be 0 or more, got -1"),
 ])  # fmt: skip
 def test_a_wrong_flag_is_one_line(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.config import ModelConfig
+from model.config import Size
 from model.data.augment import VARIATION_SIZE, draw_variation, varied
 from model.data.loader import BatchDataset, ShardPool, load_batch
 from model.data.sampler import BatchPlanner
@@ -19,7 +19,7 @@ from pipeline.shards import open_dataset
 CPU = torch.device("cpu")
 AS_IT_IS = (0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
 MIRRORED = (1.0, *AS_IT_IS[1:])
-SMALL = ModelConfig(image_size=64)
+SMALL = Size(64, 64)
 
 
 def planner(dataset: Path, augment: bool, **changes: int) -> BatchPlanner:
@@ -64,7 +64,7 @@ def test_a_mirrored_example_is_the_mirrored_pictures_and_their_own_offsets(plain
     assert torch.equal(there.bank[3], plain.bank[3].flip(-1))
     assert torch.equal(there.weight_map[3], plain.weight_map[3].flip(-1))
     assert torch.equal(there.target[0], plain.target[0])
-    field = offset_field(there.target_landmarks, there.bank_landmarks, 64, SMALL.margin_px)
+    field = offset_field(there.target_landmarks, there.bank_landmarks, *SMALL)
     same = torch.isclose(there.field, field, atol=1e-5).float().mean()
     assert same > 0.999  # but for landmarks half-way between two pixels, which round to the other one
     back = varied(there, torch.tensor([AS_IT_IS, MIRRORED, AS_IT_IS, MIRRORED]))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from model.config import ModelConfig
+from model.config import Size
 from model.data.loader import Batch, BatchDataset, LoaderError, ShardPool, batches, load_batch
 from model.data.sampler import BatchPlanner, Group, fixed_groups, slice_groups
 from model.data.to_device import prepare_batch, resize_area, resize_landmarks
@@ -19,6 +18,7 @@ from pipeline.errors import DatasetError, InputError
 from pipeline.shards import FRAME_SIZE, ShardReader, Video, open_dataset
 
 CPU = torch.device("cpu")
+FULL = Size(224, 224)
 
 
 def video(name: str, speaker: str = "01M", frames: int = 12, bank: tuple[int, ...] = (3, 5, 7, 9, 11)) -> Video:
@@ -81,10 +81,23 @@ def test_the_processes_parts_make_up_the_batch(world_size: int) -> None:
     assert joined == whole
 
 
-@pytest.mark.parametrize(("bank_size", "expected"), [(1, (3,)), (3, (3, 7, 11)), (5, (3, 5, 7, 9, 11))])
-def test_smaller_banks_are_spread_over_the_five(bank_size: int, expected: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("bank_size", "expected"), [(1, (3,)), (3, (3, 5, 7)), (5, (3, 5, 7, 9, 11))])
+def test_smaller_banks_are_the_first_of_the_five(bank_size: int, expected: tuple[int, ...]) -> None:
     (group, *_) = planner([video("0.mp4"), video("1.mp4")], bank_size=bank_size).plan(0)
     assert group.bank_rows == expected
+
+
+def test_a_bank_is_of_none_of_the_batchs_target_videos() -> None:
+    """The paper, TCD-TIMIT; a person of few videos keeps at least the target's own out."""
+    many = [video(f"many{i}.mp4", "s1") for i in range(9)]
+    plans = planner(many, batch_size=16)
+    for index in range(40):
+        groups = plans.plan(index)
+        assert not {g.bank_video.id for g in groups} & {g.video.id for g in groups}
+    assert plans.crowded_speakers == 0
+    few = planner([video(f"few{i}.mp4", "s2") for i in range(3)], batch_size=12)
+    assert few.crowded_speakers == 1
+    assert all(g.bank_video.id != g.video.id for index in range(10) for g in few.plan(index))
 
 
 def test_a_short_video_repeats_frames_and_one_without_any_is_left_out() -> None:
@@ -187,7 +200,7 @@ def test_the_pool_keeps_few_shards_open(tiny_dataset: Path) -> None:
 def test_prepared_batches_are_normalised_and_complete(tiny_dataset: Path) -> None:
     groups = planner(open_dataset(tiny_dataset).videos("train"), batch_size=4).plan(0)
     batch = load_batch(groups, ShardPool())
-    prepared = prepare_batch(batch, CPU, ModelConfig())
+    prepared = prepare_batch(batch, CPU, FULL)
     assert prepared.bank.shape == (4, 5, 3, 224, 224)
     assert prepared.field.shape == (4, 5, 2, 224, 224)
     assert prepared.weight_map.shape == (4, 1, 224, 224)
@@ -201,24 +214,25 @@ def test_resizing_moves_pictures_and_landmarks_alike() -> None:
     y, x = torch.meshgrid(torch.arange(224.0), torch.arange(224.0), indexing="ij")
     centre = torch.tensor([90.3, 131.8])
     blob = torch.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / 200)
-    for size in (32, 64, 96, 112):
+    for size in (Size(32, 32), Size(64, 64), Size(96, 112), Size(112, 96)):
         small = resize_area(blob[None, None], size)[0, 0]
-        grid = torch.arange(float(size))
-        mass = torch.stack(((small.sum(0) * grid).sum(), (small.sum(1) * grid).sum())) / small.sum()
-        assert torch.allclose(mass, resize_landmarks(centre, 224, size), atol=2e-3)
+        assert small.shape == size
+        along_x, along_y = torch.arange(float(size.width)), torch.arange(float(size.height))
+        mass = torch.stack(((small.sum(0) * along_x).sum(), (small.sum(1) * along_y).sum())) / small.sum()
+        assert torch.allclose(mass, resize_landmarks(centre, FULL, size), atol=2e-3)
 
 
 def test_area_resizing_is_the_mean_of_the_area() -> None:
     images = torch.rand(2, 3, 224, 224)
-    assert torch.allclose(resize_area(images, 112), torch.nn.functional.avg_pool2d(images, 2), atol=1e-6)
-    assert torch.allclose(resize_area(images, 96).mean(), images.mean(), atol=1e-5)
-    assert resize_area(images, 224) is images
+    assert torch.allclose(resize_area(images, Size(112, 112)), torch.nn.functional.avg_pool2d(images, 2), atol=1e-6)
+    assert torch.allclose(resize_area(images, Size(96, 64)).mean(), images.mean(), atol=1e-5)
+    assert resize_area(images, FULL) is images
 
 
 def test_a_smaller_image_has_the_same_field_values(tiny_dataset: Path) -> None:
-    """Landmarks and margin shrink together, so an offset in units of M stays what it was."""
+    """Offsets are in pixels of a 224-pixel image, whatever the size of this one."""
     groups = planner(open_dataset(tiny_dataset).videos("train"), batch_size=4).plan(0)
     batch = load_batch(groups, ShardPool())
-    full, half = (prepare_batch(batch, CPU, replace(ModelConfig(), image_size=size)) for size in (224, 112))
+    full, half = (prepare_batch(batch, CPU, Size(side, side)) for side in (224, 112))
     assert half.field.shape[-1] == half.target.shape[-1] == 112
     assert torch.allclose(full.field.abs().amax(), half.field.abs().amax(), atol=1e-5)

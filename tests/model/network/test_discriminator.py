@@ -37,4 +37,10 @@ def test_every_convolution_has_spectral_norm_one() -> None:
 
 
 def test_the_papers_size() -> None:
-    assert sum(p.numel() for p in Discriminator().parameters()) == 2_761_153
+    assert (
+        sum(p.numel() for p in Discriminator().parameters()) == 2_761_152
+    )  # GANimation's output convolution has no bias
+
+
+def test_the_slope_is_ganimations() -> None:
+    assert {m.negative_slope for m in Discriminator(2).modules() if isinstance(m, nn.LeakyReLU)} == {0.01}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from model.config import ModelConfig, Streams
+from model.config import Initialisation, ModelConfig, Streams
 from model.network.generator import Generator, MasterNetwork, ResidualBlock, merge, warped_image
 from model.network.warp import warp_bilinear
 
@@ -35,7 +36,7 @@ def test_a_mask_on_one_image_with_no_flow_fetches_that_image() -> None:
     bank, _ = inputs(SMALL)
     masks = torch.zeros(2, 5, 1, 32, 32)
     masks[:, 3] = 1
-    fetched = warped_image(bank, masks, torch.zeros(2, 5, 2, 32, 32), warp_margin_px=9)
+    fetched = warped_image(bank, masks, torch.zeros(2, 5, 2, 32, 32), margin_px=9)
     torch.testing.assert_close(fetched, bank[:, 3], rtol=0, atol=1e-4)
 
 
@@ -103,7 +104,7 @@ def test_heads_silenced_give_the_mean_of_unwarped_images() -> None:
 
 def test_the_margin_can_change_after_training_and_changes_the_warp_alone() -> None:
     generator, (bank, field) = make(), inputs(SMALL)
-    usual, explicit, none = (generator(bank, field, margin) for margin in (None, SMALL.margin_px, 0.0))
+    usual, explicit, none = (generator(bank, field, margin) for margin in (None, 40.0, 0.0))
     assert torch.equal(usual.output, explicit.output)
     for name in ("appearance", "merge_mask", "selection_masks", "warp_fields"):
         assert torch.equal(getattr(usual, name), getattr(none, name))
@@ -119,6 +120,29 @@ def test_the_heads_are_their_own_convolutions() -> None:
     torch.testing.assert_close(out.selection_masks[:, :, 0], generator.heads["selection"](features).softmax(1))
     fields = generator.heads["warp"](features).tanh()
     torch.testing.assert_close(out.warp_fields[:, 1, 0], fields[:, 2])
+
+
+def test_any_size_that_four_divides() -> None:
+    """The network is fully convolutional, and M is one motion along each side of a stretched picture."""
+    generator = make()
+    random = torch.Generator().manual_seed(3)
+    bank, field = torch.rand(1, 5, 3, 36, 52, generator=random), torch.rand(1, 5, 2, 36, 52, generator=random)
+    out = generator(bank, field, 80.0)
+    assert out.output.shape == (1, 3, 36, 52)
+    fetched = warped_image(bank, out.selection_masks, out.warp_fields, (80 * 52 / 224, 80 * 36 / 224))
+    torch.testing.assert_close(out.warped, fetched)
+
+
+@pytest.mark.parametrize("initialisation", ["ganimation", "pytorch"])
+def test_initial_weights(initialisation: Initialisation) -> None:
+    network = Generator(ModelConfig(32, base_channels=16, initialisation=initialisation))
+    conv = network.master.layers[9].layers[0]  # of a residual block: 64 to 64 channels, 3 x 3
+    weights = conv.parametrizations.weight.original
+    published = initialisation == "ganimation"
+    bound = 1 / math.sqrt(64 * 9)  # PyTorch's own is uniform
+    assert weights.std().item() == pytest.approx(0.02 if published else bound / math.sqrt(3), rel=0.02)
+    assert (weights.abs().max().item() > bound) == published
+    assert network.heads["merge"].bias.any().item() != published
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Each loss by hand on a few pixels, K·L1 against a loop, gradients' signs, and Eq. 17's sum."""
+"""Each loss by hand on a few pixels, K·L1 against a loop, gradients' signs, and Eq. 17's sum by streams."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.config import LossWeights
+from model.config import LossWeights, Streams
 from model.network.generator import GeneratorOutput
 from model.network.losses import (
     adversarial_loss,
@@ -19,7 +19,6 @@ from model.network.losses import (
     reconstruction_loss,
     sparsity_loss,
     tv_loss,
-    warping_tv_loss,
 )
 from model.network.perceptual import PerceptualFeatures
 
@@ -34,9 +33,9 @@ def test_sparsity_is_the_mean_of_v_and_pushes_it_down() -> None:
 
 
 def test_sparsity_weighs_half_a_grey_level_against_the_reconstruction() -> None:
-    """At the default λ, V stays at 1 where the warped image is nearer by more than 1/250, and falls otherwise."""
+    """At the default λ, V stays at 1 where the warped image is nearer by more than 1/250 in the sum of the colours."""
     weights = LossWeights()
-    for error, wanted_sign in ((0.0045, -1), (0.0035, 1)):
+    for error, wanted_sign in ((0.0045 / 3, -1), (0.0035 / 3, 1)):
         mask = torch.full((1, 1, 4, 4), 0.5, requires_grad=True)
         target, warped = torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)
         output = mask * warped + (1 - mask) * (target + error)
@@ -61,12 +60,6 @@ def test_tv_sums_over_a_samples_maps_and_averages_over_the_batch() -> None:
     maps[0, :, 0] = edge
     assert tv_loss(maps).item() == 5 * 2 / 2
     assert tv_loss(torch.ones(1, 5, 1, 4, 4)).item() == 0
-
-
-def test_the_warp_fields_tv_counts_a_tenth() -> None:
-    masks, fields = torch.rand(2, 5, 1, 4, 4), torch.rand(2, 5, 2, 4, 4)
-    torch.testing.assert_close(warping_tv_loss(masks, fields), tv_loss(masks) + 0.1 * tv_loss(fields))
-    assert warping_tv_loss(torch.zeros(1, 1, 1, 2, 2), torch.eye(2).expand(1, 1, 2, 2, 2)).item() == pytest.approx(0.8)
 
 
 def test_k_is_looked_up_from_codes() -> None:
@@ -102,7 +95,7 @@ def test_reconstruction_against_a_loop() -> None:
                 for c in range(3):
                     error = abs(output[b, c, y, x].item() - target[b, c, y, x].item())
                     total += max(0.95**distance, 0.3) * error
-    expected = total / (2 * 3 * 4 * 5)
+    expected = total / (2 * 4 * 5)  # summed over the colours, as Eqs. 12 and 13 print it
     assert reconstruction_loss(output, target, weight_map).item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -132,8 +125,10 @@ def test_the_two_adversaries_pull_the_scores_of_fakes_apart() -> None:
 
 
 def output_of(random: torch.Generator) -> tuple[GeneratorOutput, Tensor, Tensor]:
+    """A generator's output, a target and K, all random float64: 2 examples of 16 x 16 pixels."""
+
     def images(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=random)
+        return torch.rand(*shape, generator=random, dtype=torch.float64)
 
     out = GeneratorOutput(
         images(2, 3, 16, 16), images(2, 3, 16, 16), images(2, 3, 16, 16), images(2, 1, 16, 16),
@@ -142,23 +137,53 @@ def output_of(random: torch.Generator) -> tuple[GeneratorOutput, Tensor, Tensor]
     return out, images(2, 3, 16, 16), images(2, 1, 16, 16)
 
 
-def test_the_total_is_the_weighted_sum_of_every_term() -> None:
+TERMS: dict[Streams, list[str]] = {
+    "both": ["L_SV", "L_TV_V", "L_TV_wm", "L_TV_ww", "L_rec_w", "L_rec_o", "L_p", "L_adv"],
+    "warp": ["L_TV_wm", "L_TV_ww", "L_rec_o", "L_p", "L_adv"],
+    "appearance": ["L_rec_o", "L_p", "L_adv"],
+}
+LAMBDA = {
+    "L_SV": 2, "L_TV_V": 3, "L_TV_wm": 3, "L_TV_ww": 0.3, "L_rec_w": 4, "L_rec_o": 4, "L_p": 5, "L_adv": 6,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("streams", TERMS)
+def test_the_total_is_the_weighted_sum_of_the_terms_of_the_streams_that_there_are(streams: Streams) -> None:
     torch.manual_seed(0)
     out, target, weight_map = output_of(torch.Generator().manual_seed(0))
-    scores, features = torch.rand(2, 1, 1, 1), PerceptualFeatures()
-    losses = generator_losses(out, target, weight_map, LossWeights(2, 3, 4, 5, 6), scores, features)
-    assert list(losses) == ["L_SV", "L_TV", "L_rec", "L_p", "L_adv", "total"]
-    expected = sum(w * losses[k].item() for w, k in zip((2, 3, 4, 5, 6), losses, strict=False))
-    assert losses["total"].item() == pytest.approx(expected, rel=1e-6)
-    torch.testing.assert_close(losses["L_TV"], warping_tv_loss(out.selection_masks, out.warp_fields))
-    torch.testing.assert_close(losses["L_rec"], reconstruction_loss(out.output, target, weight_map))
+    scores, features = torch.rand(2, 1, 1, 1, dtype=torch.float64), PerceptualFeatures().double()
+    losses = generator_losses(out, target, weight_map, LossWeights(2, 3, 4, 5, 6), streams, scores, features)
+    assert list(losses) == [*TERMS[streams], "total"]
+    expected = sum(LAMBDA[name] * losses[name].item() for name in TERMS[streams])
+    assert losses["total"].item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_each_term_is_of_its_own_map() -> None:
+    out, target, weight_map = output_of(torch.Generator().manual_seed(0))
+    losses = generator_losses(out, target, weight_map, LossWeights(perceptual=0, adversarial=0))
+    assert torch.equal(losses["L_SV"], out.merge_mask.mean())
+    for name, maps in (("V", out.merge_mask), ("wm", out.selection_masks), ("ww", out.warp_fields)):
+        assert torch.equal(losses[f"L_TV_{name}"], tv_loss(maps))
+    assert torch.equal(losses["L_rec_w"], reconstruction_loss(out.warped, target, weight_map))
+    assert torch.equal(losses["L_rec_o"], reconstruction_loss(out.output, target, weight_map))
+
+
+def test_the_warped_image_is_taught_by_itself() -> None:
+    """Eq. 12: where V hides the warped image from the output, it still has a gradient."""
+    out, target, weight_map = output_of(torch.Generator().manual_seed(0))
+    warped = out.warped.clone().requires_grad_()
+    losses = generator_losses(out._replace(warped=warped), target, weight_map, LossWeights(perceptual=0, adversarial=0))
+    losses["total"].backward()
+    assert warped.grad is not None
+    # (250 / pixels of the batch) * K * sign, for each colour
+    torch.testing.assert_close(warped.grad, 250 / (2 * 16 * 16) * weight_map * (warped.detach() - target).sign())
 
 
 def test_terms_without_weight_are_left_out() -> None:
     out, target, weight_map = output_of(torch.Generator().manual_seed(0))
     losses = generator_losses(out, target, weight_map, LossWeights(0, 0, 250, 0, 0))
-    assert list(losses) == ["L_rec", "total"]
-    torch.testing.assert_close(losses["total"], 250 * losses["L_rec"])
+    assert list(losses) == ["L_rec_w", "L_rec_o", "total"]
+    torch.testing.assert_close(losses["total"], 250 * (losses["L_rec_w"] + losses["L_rec_o"]))
 
 
 @pytest.mark.parametrize(("weights", "name"), [(LossWeights(), "features"), (LossWeights(perceptual=0), "fake_scores")])
