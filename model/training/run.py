@@ -67,6 +67,12 @@ def train(run: Run, processes: Processes, features: PerceptualFeatures | None) -
     planner = make_planner(run, processes)
     if processes.is_main:
         claim_run_folder(run)
+        if planner.crowded_speakers:
+            print(
+                f"{planner.crowded_speakers} speakers have so few videos that a batch of {planner.groups_per_batch} "
+                "videos can hold all of them: their banks are then of another target's video",
+                file=sys.stderr,
+            )
     processes.wait_for_all()
     trainer = Trainer(run.config, processes, features)
     if run.resume:
