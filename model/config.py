@@ -21,6 +21,8 @@ BANK_SIZES = (1, 3, 5)
 Precision = Literal["auto", "fp32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16")
 Initialisation = Literal["ganimation", "pytorch"]
+Guidance = Literal["none", "landmarks"]
+GUIDANCES: tuple[Guidance, ...] = ("none", "landmarks")
 INITIALISATIONS: tuple[Initialisation, ...] = ("ganimation", "pytorch")
 
 
@@ -62,6 +64,8 @@ class ModelConfig:
             image moves by fewer pixels: M shrinks with the image, so that the same motion stays the same value of
             the warp field.
         initialisation: of the convolutions, see `model.network.spectral`.
+        guide: "landmarks" lets M_w and W_w start from the landmarks' own answer (`model.network.guide`; not in the
+            paper).
     """
 
     image_size: int = PAPER_IMAGE_SIZE
@@ -70,6 +74,7 @@ class ModelConfig:
     streams: Streams = "both"
     warp_margin_px: float = 40.0
     initialisation: Initialisation = "ganimation"
+    guide: Guidance = "none"
 
     def __post_init__(self) -> None:
         _require(_suits_the_generator(self.image_size), "image_size", _SIDE_RULE, self.image_size)
@@ -80,6 +85,8 @@ class ModelConfig:
         _require(
             self.initialisation in INITIALISATIONS, "initialisation", f"one of {INITIALISATIONS}", self.initialisation
         )
+
+        _require(self.guide in GUIDANCES, "guide", f"one of {GUIDANCES}", self.guide)
 
     @property
     def size(self) -> Size:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from model.config import INITIALISATIONS, PRECISIONS, LossWeights, ModelConfig, TrainConfig
+from model.config import GUIDANCES, INITIALISATIONS, PRECISIONS, LossWeights, ModelConfig, TrainConfig
 from model.network.perceptual import load_perceptual
 from model.training.distributed import Processes, joined_processes
 from model.training.run import EXIT_PREEMPTED, Run, train
@@ -58,6 +58,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="longest warp, in pixels of a 224-pixel image (default 40)")  # fmt: skip
     add("--initialisation", choices=INITIALISATIONS, default="ganimation",
         help="of the convolutions: GANimation's N(0, 0.02), or PyTorch's own (default ganimation)")  # fmt: skip
+    add("--guide", choices=GUIDANCES, default="none",
+        help="landmarks: masks and warps start from the answer that the landmarks give by themselves (not in the paper;"
+        " default none)")  # fmt: skip
     add("--ablation", action="append", default=[], metavar="NAME=VALUE",
         help="bank=1|3|5 or streams=warp|appearance|both; may be given twice")  # fmt: skip
 
@@ -114,6 +117,7 @@ def config_from(args: argparse.Namespace, device: torch.device) -> TrainConfig:
         base_channels=args.base_channels,
         warp_margin_px=args.warp_margin,
         initialisation=args.initialisation,
+        guide=args.guide,
         **parse_ablations(args.ablation),
     )
     weights = LossWeights(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.config import PAPER_IMAGE_SIZE, Initialisation, ModelConfig
+from model.network.guide import landmark_guide
 from model.network.precision import at_least_float32
 from model.network.spectral import normalised_conv
 from model.network.warp import warp_bilinear
@@ -147,6 +148,9 @@ class Generator(nn.Module):
             "warp": warp_heads,
             "appearance": {"appearance": 3},
         }[config.streams]
+        # How much of its own answer a guided head adds to the guide's: nothing at first.
+        guided = ("selection", "warp") if config.guide == "landmarks" and "warp" in channels else ()
+        self.own_share = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in guided})
         self.heads = nn.ModuleDict({name: _head(config, outputs) for name, outputs in channels.items()})
 
     def forward(self, bank: Tensor, field: Tensor, warp_margin_px: float | None = None) -> GeneratorOutput:
@@ -166,6 +170,9 @@ class Generator(nn.Module):
         margin_px = (margin * width / PAPER_IMAGE_SIZE, margin * height / PAPER_IMAGE_SIZE)
         zeros = bank.new_zeros((batch, 3, height, width))
         heads = self._head_responses(self.features(bank, field))
+        if self.own_share:
+            guide = landmark_guide(field, self.config.warp_margin_px)._asdict()
+            heads |= {name: share * heads[name] + guide[name] for name, share in self.own_share.items()}
         if "warp" in heads:
             selection_masks = heads["selection"].softmax(dim=1).view(batch, size, 1, height, width)
             warp_fields = heads["warp"].tanh().view(batch, size, 2, height, width)
