@@ -187,10 +187,9 @@ def _report(found: Results, steps: int, groups: Mapping[str, str]) -> str:
         cells = [" / ".join(f"{_figure(some, answer, r, p):.2f}" for r in REGIONS) for p in groups.values()]
         lines.append(f"| {title} | {' | '.join(cells)} | |")
     for name, by_seed in found.items():
+        runs = list(by_seed.values())
         cells = [
-            " / ".join(
-                f"{statistics.mean(_figure(each, 'model', r, p) for each in by_seed.values()):.2f}" for r in REGIONS
-            )
+            " / ".join(f"{statistics.mean(_figure(each, 'model', r, p) for each in runs):.2f}" for r in REGIONS)
             for p in groups.values()
         ]
         seeds = ", ".join(
