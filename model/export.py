@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from model.config import ModelConfig, to_dict
+from model.config import ModelConfig
 from model.network.generator import Generator, GeneratorOutput
 from model.network.offsets import offset_field
+from model.setting import to_dict
 from model.trained import Trained, load_trained
 from pipeline.cli import run
 from pipeline.errors import BuildError, InputError

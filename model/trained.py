@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from model.checkpoint import load_checkpoint, resolve_checkpoint
-from model.config import TrainConfig, from_dict
+from model.config import TrainConfig
 from model.network.generator import Generator
+from model.setting import from_dict
 from pipeline.errors import InputError
 
 

@@ -13,11 +13,12 @@ import torch
 from tqdm import tqdm
 
 from model.checkpoint import load_latest, save_checkpoint
-from model.config import TrainConfig, to_dict
+from model.config import TrainConfig
 from model.data.loader import Batch, BatchDataset, batches
 from model.data.sampler import BatchPlanner
 from model.data.to_device import PreparedBatch
 from model.network.perceptual import PerceptualFeatures
+from model.setting import to_dict
 from model.signals import StopRequest, watched_signals
 from model.training.distributed import Processes
 from model.training.monitor import CONFIG_FILE, Monitor, WaitTimer, write_run_config

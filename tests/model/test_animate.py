@@ -22,9 +22,10 @@ from model.animation.encoder import Sound, clip_writer, kept_parts, sound_filter
 from model.animation.source import source_from_pictures, source_from_video
 from model.animation.views import View, Watermark
 from model.checkpoint import save_checkpoint
-from model.config import ModelConfig, TrainConfig, to_dict
+from model.config import ModelConfig, TrainConfig
 from model.evaluation.protocol import evaluate
 from model.network.generator import Generator
+from model.setting import to_dict
 from model.trained import load_trained
 from pipeline.corpora import Source
 from pipeline.decode import VideoReader

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from typing import Any
 
 import pytest
 
-from model.config import LossWeights, ModelConfig, TrainConfig, from_dict, parse_size, to_dict
+from model.config import LossWeights, ModelConfig, TrainConfig, parse_size
+from model.setting import add_flags, from_dict, given, to_dict
 from pipeline.errors import InputError
 
 
@@ -68,9 +70,22 @@ def test_a_bad_setting_is_named(change: dict[str, Any], message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
-def test_a_missing_setting_is_named() -> None:
-    with pytest.raises(InputError, match=r"run\.json: setting steps is missing"):
-        from_dict(TrainConfig, {}, origin="run.json")
+def test_a_setting_that_is_absent_has_its_default() -> None:
+    assert from_dict(TrainConfig, {"steps": 3}) == TrainConfig(steps=3)
+
+
+def test_every_flag_is_a_settings_own_and_what_is_not_given_is_not_there() -> None:
+    parser = argparse.ArgumentParser()
+    for kind in (TrainConfig, ModelConfig, LossWeights):
+        add_flags(parser, kind)
+    words = "--steps 7 --warp-margin 30 --augment --perceptual-weight 0 --initialisation pytorch --no-augment"
+    args = parser.parse_args(words.split())
+    assert given(args, TrainConfig) == {"steps": 7, "augment": False}
+    assert given(args, ModelConfig) == {"warp_margin_px": 30.0, "initialisation": "pytorch"}
+    assert given(args, LossWeights) == {"perceptual": 0.0}
+    told = " ".join(parser.format_help().split())
+    assert "λ_TV (default 1e-05)" in told
+    assert "images; below 224 frames, landmarks, K and warp margin shrink together (default 224)" in told
 
 
 @pytest.mark.parametrize(
@@ -95,5 +110,5 @@ def test_a_batch_holds_whole_videos() -> None:
 
 
 def test_a_negative_weight_is_refused() -> None:
-    with pytest.raises(InputError, match="tv must be 0 or more, got -1"):
+    with pytest.raises(InputError, match="tv must be at least 0, got -1"):
         LossWeights(tv=-1)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from model.checkpoint import save_checkpoint
-from model.config import ModelConfig, TrainConfig, to_dict
+from model.config import ModelConfig, TrainConfig
 from model.data.sampler import fixed_groups
 from model.evaluate import main
 from model.evaluation.copied_answers import copied_bank_image, nearest_openness
@@ -20,6 +20,7 @@ from model.evaluation.metrics import Examined, FidMetric, FrameMetric, l1_figure
 from model.evaluation.protocol import FrameScore, evaluate, extremes
 from model.evaluation.psnr_ssim import ssim
 from model.network.generator import Generator
+from model.setting import to_dict
 from model.train import main as train_main
 from model.trained import load_trained
 from model.training.progress_pictures import example_groups, load_groups

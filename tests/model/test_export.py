@@ -11,10 +11,11 @@ import torch
 
 from model import export
 from model.checkpoint import save_checkpoint
-from model.config import ModelConfig, TrainConfig, to_dict
+from model.config import ModelConfig, TrainConfig
 from model.export import ExportedGenerator, example_inputs, export_torch, folded, main
 from model.network.generator import Generator, GeneratorOutput
 from model.network.offsets import offset_field
+from model.setting import to_dict
 from pipeline.errors import BuildError
 
 
