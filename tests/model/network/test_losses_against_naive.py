@@ -13,14 +13,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
+from model.config import LossWeights
 from model.network.generator import GeneratorOutput, merge, warped_image
 from model.network.losses import discriminator_loss, generator_losses
 from model.network.offsets import offset_field
 from model.network.warp import warp_bilinear
-from torch import Tensor
-
-from model.config import LossWeights
-from pipeline.weights import k_codes, k_table
+from pipeline.preparing.k_map import k_codes, k_table
 from tests.model.network import naive_flnet as naive
 from tests.model.network.naive_flnet import Array
 
