@@ -80,7 +80,7 @@ class VideoReader:
         VideoError: `unreadable` where ffmpeg finds no picture in the file, `too_long` after `MAX_FRAMES` frames.
 
     A decoder that hangs or crashes takes its process with it: work on files from strangers belongs in
-    `supervise.run_in_child`.
+    `child_process.run_in_child`.
     """
 
     def __init__(self, path: str | Path) -> None:
