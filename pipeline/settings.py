@@ -17,14 +17,14 @@ CENTRE_NAMES = ("nose", "eyes")
 
 @dataclass(frozen=True)
 class Settings:
-    """How videos are prepared. Every default is the paper's, or where it is silent DESIGN.md's."""
+    """How videos are prepared. Every default is the paper's, or ours where it is silent."""
 
     centre: str = "nose"  # of the crop: "nose" tip (TCD-TIMIT), "eyes" midpoint (FaceForensics)
     face_fraction: float = 0.6  # of the crop's width that the face takes
     min_face_px: float = 40.0  # narrower faces are dropped as too_small (jaw width in source pixels)
     max_padding: float = 0.6  # share of a crop outside the picture above which it is dropped as out_of_frame
     bank_size: int = 5  # N
-    k_gamma: float = 0.95  # γ of Eq. 13
+    k_gamma: float = 0.95  # γ of K ("Objective Functions")
     k_floor: float = 0.3
     smooth_landmarks: float = 0.0  # standard deviation in frames of a Gaussian over the landmarks; 0: none
     smooth_centres: float = 0.0  # the same, over the crop's centre alone

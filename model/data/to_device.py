@@ -22,7 +22,7 @@ class PreparedBatch(NamedTuple):
         bank: (B, N, 3, H, W) in [-1, 1].
         field: (B, N, 2, H, W), ΔF_s: landmark offsets in pixels of a 224-pixel image.
         target: (B, 3, H, W) in [-1, 1].
-        weight_map: (B, 1, H, W), K in [0.3, 1] (Eqs. 12-13).
+        weight_map: (B, 1, H, W), K in [0.3, 1] (of Eqs. 12 and 13).
         target_landmarks: (B, 68, 2) in pixels of the resized images.
         bank_landmarks: (B, N, 68, 2).
     """

@@ -26,8 +26,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class PerceptualFeatures(nn.Module):
     """VGG16 (Simonyan and Zisserman 2015) up to relu4_3, frozen, with torchvision's parameter names.
 
-    Fixed reading: the features are relu1_2, relu2_2, relu3_3 and relu4_3, the last ReLU of each stage, which
-    Johnson et al. (2016) brought into use for this loss; nothing behind conv4_3 is kept.
+    The features are the layers that the paper names, relu1_2, relu2_2, relu3_3 and relu4_3: those that
+    Johnson et al. (2016) brought into use. Nothing behind conv4_3 is kept.
 
     Args:
         stages: output channels of the convolutions of each stage.

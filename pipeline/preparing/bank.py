@@ -1,4 +1,4 @@
-"""The bank: the N images of a speaker that FLNet fetches from, chosen by mouth openness (section 3 of the paper)."""
+"""The bank: the N images of a speaker that FLNet fetches from, chosen by mouth openness ("Network Inputs")."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""K, the weight of every pixel in the reconstruction loss (Eqs. 12-13), stored losslessly in one byte a pixel.
+"""K, the weight of every pixel in Eqs. 12 and 13 ("Objective Functions"; unnumbered), one byte a pixel.
 
-K = max(γ^B, floor), B the distance in pixels to the nearest landmark. Landmarks are rounded to the pixel grid, so B² is
-an integer, and only 195 distinct values of K exist: a code per pixel and a table of levels hold K exactly.
+K = max(γ^B, floor), B the distance in pixels to the nearest landmark. Landmarks are rounded to the pixel grid (a reading
+of ours: the paper does not say; K differs by up to 3.6 % for a landmark between pixels). B² is then an integer, and only
+195 distinct values of K exist: a code per pixel and a table of levels hold the K of rounded landmarks without loss.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def k_table(gamma: float = GAMMA, floor: float = FLOOR) -> KTable:
 
 
 def k_codes(landmarks: Points, size: int, gamma: float = GAMMA, floor: float = FLOOR) -> npt.NDArray[np.uint8]:
-    """K of one frame as codes: `k_table(gamma, floor).levels[codes]` is Eqs. 12-13 exactly.
+    """K of one frame as codes: `k_table(gamma, floor).levels[codes]` is max(γ^B, floor) of the rounded landmarks.
 
     Codes rise with the distance, so the nearest landmark's is the smallest: each landmark stamps its neighbourhood
     with a minimum. Points outside the picture count as well.
