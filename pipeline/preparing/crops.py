@@ -1,4 +1,4 @@
-"""Crops: where the 224x224 square of a video's every frame lies, and the pixels in it (DESIGN: one scale per video).
+"""Crops: where the 224x224 square of a video's every frame lies, and the pixels in it (one scale a video).
 
 The scale is a single number per video, so that nothing zooms in and out; only the centre moves, frame by frame. No
 rotation, no warping. A crop is cut from the decoder's planes at sub-pixel precision, filtered against aliasing.

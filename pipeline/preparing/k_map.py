@@ -1,8 +1,9 @@
 """K, the weight of every pixel in Eqs. 12 and 13 ("Objective Functions"; unnumbered), one byte a pixel.
 
-K = max(γ^B, floor), B the distance in pixels to the nearest landmark. Landmarks are rounded to the pixel grid (a reading
-of ours: the paper does not say; K differs by up to 3.6 % for a landmark between pixels). B² is then an integer, and only
-195 distinct values of K exist: a code per pixel and a table of levels hold the K of rounded landmarks without loss.
+K = max(γ^B, floor), B the distance in pixels to the nearest landmark. Landmarks are rounded to the pixel grid (a
+reading of ours: the paper does not say; K differs by up to 3.6 % for a landmark between pixels). B² is then an integer,
+and only 195 distinct values of K exist: a code per pixel and a table of levels hold the K of rounded landmarks without
+loss.
 """
 
 from __future__ import annotations
