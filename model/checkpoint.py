@@ -71,7 +71,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: not a readable checkpoint ({reason}); use an earlier one") from error
     schema = payload.get("schema") if isinstance(payload, dict) else None
-    if schema in _OLDER:
+    if isinstance(schema, int) and schema in _OLDER:
         raise InputError(f"{path}: a checkpoint of an older version of this program: {_OLDER[schema]}")
     if schema != CHECKPOINT_SCHEMA:
         raise InputError(f"{path}: checkpoint schema must be {CHECKPOINT_SCHEMA}, got {schema}")

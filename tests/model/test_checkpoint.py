@@ -99,3 +99,13 @@ def test_a_run_folder_stands_for_its_newest_checkpoint(tmp_path: Path) -> None:
     assert resolve_checkpoint(tmp_path) == checkpoint_path(tmp_path, 4)
     with pytest.raises(InputError, match="no such checkpoint"):
         load_checkpoint(resolve_checkpoint(tmp_path / "missing.pt"))
+
+
+def test_a_checkpoint_of_another_loss_says_what_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "old.pt"
+    torch.save({"schema": 1, "step": 1}, path)
+    with pytest.raises(InputError, match=r"old\.pt: .*older version.*landmark offsets in units of the warp margin"):
+        load_checkpoint(path)
+    torch.save({"schema": [1], "step": 1}, path)
+    with pytest.raises(InputError, match=r"schema must be 2, got \[1\]"):
+        load_checkpoint(path)
