@@ -81,7 +81,7 @@ def measure(args: argparse.Namespace) -> int:
     for generator in generators:
         config = generator.config
         for batch in args.batch:
-            inputs = [value.to(device) for value in example_inputs(config, batch)]
+            inputs = [value.to(device) for value in example_inputs(config.bank_size, config.size, batch)]
             each = seconds_each(variants(generator, inputs, device), device, args.turns)
             base = each["as trained"]
             shown = ", ".join(f"{name} {batch / s:.1f} frames/s (x{base / s:.2f})" for name, s in each.items())

@@ -6,7 +6,6 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from model.animation.encoder import Sound, clip_writer, kept_parts
 from model.animation.source import Source, source_from_dataset, source_from_pictures, source_from_video
 from model.animation.views import VIEWS, WATERMARK, View, Watermark
 from model.pictures import to_pixels
-from model.trained import Trained, load_trained
+from model.trained import InferenceSettings, Trained, add_inference_flags, inference_settings, load_trained
 from model.training.distributed import choose_device
 from pipeline.cli import run
 from pipeline.errors import InputError
@@ -47,26 +46,20 @@ def open_source(
     return source_from_video(path, settings, model, size, progress=True)
 
 
-def plan_clip(args: argparse.Namespace, trained: Trained) -> Clip:
+def plan_clip(args: argparse.Namespace, trained: Trained, inference: InferenceSettings) -> Clip:
     """Find both faces, and everything else that decides the result.
 
     Raises:
         FlnetError: a flag, file or face does not allow it.
     """
-    config = trained.config.model
-    config = replace(
-        config,
-        image_size=args.image_size or config.image_size,
-        warp_margin_px=args.warp_margin or config.warp_margin_px,
-    )
     dataset = open_dataset(args.source) if (args.source / DATASET_FILE).is_file() else None
     settings = find_settings(trained, dataset, args.crop_centre, args.face_fraction)
     model = landmark_model_path(args.landmark_model)
-    size = max(FRAME_SIZE, config.image_size)
+    size = max(FRAME_SIZE, *inference.size_for(trained.generator))
     source = open_source(args.source, args.speaker, args.source_video, settings, model, size)
     driver = open_driver(args.driver, settings, model, args.fps, args.fit, progress=True)
     landmarks = fit_landmarks(driver.landmarks, source.shape, args.fit)
-    return Clip(trained.generator, config, source, driver, plan_timeline(driver, args.missing), landmarks)
+    return Clip(trained.generator, inference, source, driver, plan_timeline(driver, args.missing), landmarks)
 
 
 def tags(trained: Trained, source: Source, driver: Driver) -> dict[str, str]:
@@ -88,8 +81,8 @@ def write_clip(args: argparse.Namespace, trained: Trained, clip: Clip) -> str:
     """
     sound_path = args.audio or (None if clip.driver.transforms is None else clip.driver.path)
     sound = None if sound_path is None else _sound(sound_path, clip, args.missing)
-    used = make_bank(clip.source, clip.config, torch.device("cpu"))
-    view = View(args.show, to_pixels(used.images[0]), clip.config.image_size, args.zoom)
+    used = make_bank(clip.source, clip.generator.config.bank_size, clip.size, torch.device("cpu"))
+    view = View(args.show, to_pixels(used.images[0]), args.zoom)
     watermark = Watermark(args.watermark) if args.watermark else None
     reconstruction = Reconstruction() if args.measure else None
     total = len(clip.timeline.faces)
@@ -163,8 +156,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     network = parser.add_argument_group("network")
     add = network.add_argument
-    add("--image-size", type=int, metavar="PX", help="side of the images, a multiple of 16 (default: as in training)")
-    add("--warp-margin", type=float, metavar="PX", help="another warp margin than the training's, at 224 pixels")
+    add_inference_flags(add)
     add("--measure", action="store_true",
         help="print the L1 against the driver's frames; that of the reconstruction with --fit none")  # fmt: skip
     add("--batch-size", type=int, default=8, help="frames at once (default 8)")
@@ -181,9 +173,8 @@ def check_flags(args: argparse.Namespace) -> None:
     for name, value, low in (("batch-size", args.batch_size, 1), ("zoom", args.zoom, 1)):
         if value < low:
             raise InputError(f"--{name} must be at least {low}, got {value}")
-    for name, number in (("fps", args.fps), ("warp-margin", args.warp_margin)):
-        if number is not None and not 0 < number < 1000:
-            raise InputError(f"--{name} must be above 0 and below 1000, got {number:g}")
+    if args.fps is not None and not 0 < args.fps < 1000:
+        raise InputError(f"--fps must be above 0 and below 1000, got {args.fps:g}")
     for path in (args.source, args.driver):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
@@ -196,8 +187,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _animate(args: argparse.Namespace) -> int:
     check_flags(args)
+    inference = inference_settings(args)
     trained = load_trained(args.checkpoint, choose_device(args.device))
-    clip = plan_clip(args, trained)
+    clip = plan_clip(args, trained, inference)
     if args.measure and clip.driver.transforms is None:
         raise InputError(f"{args.driver}: --measure needs a driver video, a landmark file has no frames")
     print(write_clip(args, trained, clip))

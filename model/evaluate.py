@@ -3,101 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from model.evaluation.protocol import Evaluation, FrameScore, evaluate, extremes
+from model.evaluation.protocol import evaluate
+from model.evaluation.results import write_results
 from model.evaluation.selection import Wanted, choose_measures
-from model.evaluation.tables import speaker_table, table1, verdict
-from model.pictures import Pixels, draw_grid, example_columns, save_picture
-from model.trained import Trained, load_trained
+from model.evaluation.tables import verdict
+from model.evaluation.temporal import STILL
+from model.trained import add_inference_flags, inference_settings, load_all
 from model.training.distributed import choose_device
-from model.training.progress_pictures import load_groups
 from pipeline.cli import run
 from pipeline.errors import InputError
-from pipeline.shards import Dataset, open_dataset
+from pipeline.shards import open_dataset
 
-EXAMPLES_EACH = 2
-"""Best, median and worst frames in the picture, so many of each."""
-
-
-def load_all(checkpoints: Sequence[Path], device: torch.device) -> dict[str, Trained]:
-    """Networks by the names of their run folders (or files), told apart by step or number where those agree.
-
-    Raises:
-        InputError: a checkpoint cannot be read.
-    """
-    found: dict[str, Trained] = {}
-    for path in checkpoints:
-        trained = load_trained(path, device)
-        file = trained.checkpoint
-        name = file.parent.parent.resolve().name if file.parent.name == "checkpoints" else file.stem
-        if name in found:
-            name = f"{name} step {trained.step}"
-        found[name if name not in found else f"{name} ({len(found) + 1})"] = trained
-    return found
-
-
-def write_results(
-    folder: Path,
-    trained: Mapping[str, Trained],
-    found: Mapping[str, Evaluation],
-    left_out: Sequence[str],
-    data: Dataset,
-) -> str:
-    """Write `<split>.json`, `<split>.md` and `<split>.png` into a folder; the first network is the one evaluated.
-
-    Returns:
-        The tables, as in `<split>.md`.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    name, evaluation = next(iter(found.items()))
-    network = trained[name]
-    shown = extremes(evaluation.frames, EXAMPLES_EACH)
-    results = {
-        "checkpoint": str(network.checkpoint),
-        "step": network.step,
-        "trained_on_digest": network.dataset_digest,
-        "dataset_digest": data.digest,
-        **_plain(evaluation),
-        "left_out": list(left_out),
-        "examples": [_example(kind, frame) for kind, frame in shown],
-        "compared": {
-            other: {"checkpoint": str(trained[other].checkpoint), "step": trained[other].step, **_plain(measured)}
-            for other, measured in found.items()
-            if other != name
-        },
-    }
-    path = folder / f"{evaluation.split}.json"
-    path.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    tables = table1(found) + "\n" + speaker_table(evaluation) + "".join(f"\n{line}\n" for line in left_out)
-    path.with_suffix(".md").write_text(tables, encoding="utf-8")
-    save_picture(path.with_suffix(".png"), draw_extremes(network, shown))
-    return tables
-
-
-def _plain(evaluation: Evaluation) -> dict[str, Any]:
-    """What JSON holds of an evaluation: all but the single frames."""
-    return {name: value for name, value in asdict(evaluation).items() if name != "frames"}
-
-
-def _example(kind: str, frame: FrameScore) -> dict[str, Any]:
-    return {"kind": kind, "video": frame.group.video.id, "frame": frame.number, "l1": frame.l1}
-
-
-@torch.no_grad()
-def draw_extremes(trained: Trained, shown: Sequence[tuple[str, FrameScore]]) -> Pixels:
-    """The best, median and worst frames: bank, target, both streams, merge mask, output; (H, W, 3) uint8."""
-    device = next(trained.generator.parameters()).device
-    batch = load_groups([frame.group for _, frame in shown], trained.config.model, device)
-    titles = [f"{kind}: L1 {frame.l1:.2f}, frame {frame.number} of {frame.group.video.id}" for kind, frame in shown]
-    return draw_grid(example_columns(batch, trained.generator(batch.bank, batch.field)), titles)
+ALWAYS = (
+    "L1 (of the picture, inside the hull of the landmarks, and in the boxes about mouth and eyes), PSNR and SSIM are "
+    "always measured, and of consecutive frames two figures of temporal consistency: motion error, the mean difference "
+    "of the change from frame to frame from the truth's, and flicker, the mean change where the truth is still (where "
+    f"no colour changes by {STILL:g} of 255 or more)."
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -105,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m model.evaluate",
         description="Measure trained networks on the test split, beside the trivial answers: a bank image copied, that "
-        "of nearest mouth openness or of nearest landmarks. All at the network's image size, L1 in 0-255 units.",
+        "of nearest mouth openness or of nearest landmarks. L1, motion error and flicker are in 0-255 units.",
     )
     add = parser.add_argument
     add("--shards", type=Path, required=True, help="the dataset's folder (it holds dataset.json)")
@@ -115,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--split", help="default: test, else val")
     add("--stride", type=int, default=1, help="take every how many-th frame of a video (default 1: all)")
     add("--batch-size", type=int, default=16, help="frames at once (default 16)")
-    add("--warp-margin", type=float, metavar="PX", help="another warp margin than the training's, at 224 pixels")
+    add_inference_flags(add)
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if there is one")
     add("--workers", type=int, default=1, help="loader processes (default 1)")
     add_measures(parser)
@@ -124,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def add_measures(parser: argparse.ArgumentParser) -> None:
     """The flags that say what is measured; `wanted_from` reads them."""
-    figures = parser.add_argument_group("figures", "L1, PSNR and SSIM are always measured")
+    figures = parser.add_argument_group("figures", ALWAYS)
     add = figures.add_argument
     either = argparse.BooleanOptionalAction
     add("--fid", action=either, help="default: if Inception's weights are at hand; --fid fetches them")
@@ -160,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     if args.batch_size < 1:
         raise InputError(f"--batch-size must be at least 1, got {args.batch_size}")
+    inference = inference_settings(args)
     device = choose_device(args.device)
     dataset = open_dataset(args.shards)
     trained = load_all([args.checkpoint, *args.compare], device)
@@ -168,20 +95,19 @@ def _evaluate(args: argparse.Namespace) -> int:
         name: evaluate(
             network.generator,
             dataset,
-            device,
             metrics=measures.make(),
             split=args.split,
             stride=args.stride,
             batch_size=args.batch_size,
             workers=args.workers,
-            warp_margin_px=args.warp_margin,
+            inference=inference,
             progress=True,
         )
         for name, network in trained.items()
     }
     first = next(iter(trained.values()))
     folder = args.out or first.checkpoint.parent.parent / "evaluation"
-    print(write_results(folder, trained, found, measures.left_out, dataset), end="")
+    print(write_results(folder, trained, found, measures.left_out, dataset, inference), end="")
     evaluation = next(iter(found.values()))
     print(f"{folder}: {evaluation.split}.json, .md and .png are here")
     print(verdict(evaluation))

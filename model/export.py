@@ -11,22 +11,24 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from model.config import ModelConfig
+from model.config import GENERATOR_DOWNSAMPLING, SMALLEST_SIDE, Size
 from model.network.generator import Generator, GeneratorOutput
 from model.network.offsets import offset_field
 from model.setting import to_dict
-from model.trained import Trained, load_trained
+from model.trained import InferenceSettings, Trained, add_inference_flags, inference_settings, load_trained
 from pipeline.cli import run
 from pipeline.errors import BuildError, InputError
 from pipeline.files import atomic_write
 
 FORMATS = {".pt2": "torch.export", ".onnx": "ONNX"}
 INPUTS = ("bank", "bank_landmarks", "landmarks")
+LARGEST_BATCH, LARGEST_SIDE = 1024, 4096
 TOLERANCE = 1e-3
 """Largest difference of any output value, in [-1, 1], between the network and what was exported."""
 ONNX_PACKAGES = ("onnx", "onnxscript")
@@ -38,17 +40,19 @@ class ExportedGenerator(nn.Module):
 
     Args:
         generator: stays as it is.
+        inference: a size makes it one for images of that size alone; without one it takes any that the generator does.
     """
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Generator, inference: InferenceSettings | None = None) -> None:
         super().__init__()
+        self.inference = inference or InferenceSettings()
         self.generator = folded(generator)
 
     def forward(self, bank: Tensor, bank_landmarks: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
         """Make images.
 
         Args:
-            bank: (B, N, 3, S, S) float32 in [-1, 1], closed mouth to open.
+            bank: (B, N, 3, H, W) float32 in [-1, 1], closed mouth to open.
             bank_landmarks: (B, N, 68, 2) float32 x, y in pixels of these images, pixel centres at integers.
             landmarks: (B, 68, 2) those of the images to make.
 
@@ -56,8 +60,13 @@ class ExportedGenerator(nn.Module):
             The fields of `GeneratorOutput` by name.
         """
         field = offset_field(landmarks, bank_landmarks, *bank.shape[-2:])
-        out: GeneratorOutput = self.generator(bank, field)
+        out: GeneratorOutput = self.generator(bank, field, self.inference.warp_margin_px)
         return out._asdict()
+
+    @property
+    def example_size(self) -> Size:
+        """The size that it is made for, or one of those."""
+        return self.inference.size_for(self.generator)
 
 
 def folded(generator: Generator) -> Generator:
@@ -73,18 +82,38 @@ def folded(generator: Generator) -> Generator:
     return copied.requires_grad_(False)
 
 
-def example_inputs(config: ModelConfig, batch: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+def example_inputs(bank_size: int, size: Size, batch: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """Random images, and landmarks inside and a little outside of them."""
     rng = torch.Generator().manual_seed(seed)
-    size, count = config.image_size, config.bank_size
-    bank = torch.rand((batch, count, 3, size, size), generator=rng) * 2 - 1
-    bank_landmarks = (torch.rand((batch, count, _LANDMARKS, 2), generator=rng) * 1.1 - 0.05) * size
-    landmarks = (torch.rand((batch, _LANDMARKS, 2), generator=rng) * 1.1 - 0.05) * size
+    sides = torch.tensor((size.width, size.height))
+    bank = torch.rand((batch, bank_size, 3, *size), generator=rng) * 2 - 1
+    bank_landmarks = (torch.rand((batch, bank_size, _LANDMARKS, 2), generator=rng) * 1.1 - 0.05) * sides
+    landmarks = (torch.rand((batch, _LANDMARKS, 2), generator=rng) * 1.1 - 0.05) * sides
     return bank, bank_landmarks, landmarks
 
 
+def dynamic_shapes(module: ExportedGenerator) -> list[dict[int, Any]]:
+    """Which dimensions of the inputs are open: the batch, and height and width unless the size is fixed."""
+    batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
+    shapes: list[dict[int, Any]] = [{0: batch} for _ in INPUTS]
+    if module.inference.size is None:
+        least, most = SMALLEST_SIDE // GENERATOR_DOWNSAMPLING, LARGEST_SIDE // GENERATOR_DOWNSAMPLING
+        for place, name in ((3, "height"), (4, "width")):
+            quarter = torch.export.Dim(f"quarter_{name}", min=least, max=most)
+            shapes[0][place] = GENERATOR_DOWNSAMPLING * quarter
+    return shapes
+
+
+def _traced_inputs(module: ExportedGenerator) -> tuple[Tensor, Tensor, Tensor]:
+    """What the exporters run it with: unequal sides, where those are open, so that none is taken for the other."""
+    size = module.example_size
+    if module.inference.size is None:
+        size = Size(size.height, size.width + GENERATOR_DOWNSAMPLING)
+    return example_inputs(module.generator.config.bank_size, size, 2)
+
+
 def export_torch(module: ExportedGenerator, path: Path, notes: dict[str, str]) -> float:
-    """Write torch.export's `.pt2`, for any batch size, and read it back to compare.
+    """Write torch.export's `.pt2`, for any batch and image size, and read it back to compare.
 
     Args:
         notes: kept in the file as `notes.json`.
@@ -95,10 +124,8 @@ def export_torch(module: ExportedGenerator, path: Path, notes: dict[str, str]) -
     Raises:
         BuildError: the difference is above `TOLERANCE`; the file is not written.
     """
-    config = module.generator.config
-    batch = torch.export.Dim("batch", min=1, max=1024)
     with _quiet():
-        program = torch.export.export(module, example_inputs(config, 2), dynamic_shapes=[{0: batch}] * len(INPUTS))
+        program = torch.export.export(module, _traced_inputs(module), dynamic_shapes=dynamic_shapes(module))
     with atomic_write(path) as partial:
         # torch demands its suffix, and a file of any name can be read.
         written = partial.with_name(f"{partial.name}.pt2")
@@ -113,7 +140,7 @@ def export_torch(module: ExportedGenerator, path: Path, notes: dict[str, str]) -
 
 
 def export_onnx(module: ExportedGenerator, path: Path, notes: dict[str, str]) -> float | None:
-    """Write ONNX, for any batch size; compared in onnxruntime where that is installed.
+    """Write ONNX, for any batch and image size; compared in onnxruntime where that is installed.
 
     Returns:
         The largest difference of an output value; None where there is no onnxruntime to compare in.
@@ -127,14 +154,13 @@ def export_onnx(module: ExportedGenerator, path: Path, notes: dict[str, str]) ->
         raise InputError(
             f"{path}: ONNX needs {' and '.join(missing)}: pip install {' '.join(ONNX_PACKAGES)} onnxruntime"
         )
-    batch = torch.export.Dim("batch", min=1, max=1024)
     with _quiet():
         program = torch.onnx.export(
             module,
-            example_inputs(module.generator.config, 2),
+            _traced_inputs(module),
             input_names=list(INPUTS),
             output_names=list(GeneratorOutput._fields),
-            dynamic_shapes=[{0: batch}] * len(INPUTS),
+            dynamic_shapes=dynamic_shapes(module),
             dynamo=True,
             verbose=False,
         )
@@ -156,11 +182,12 @@ def export_onnx(module: ExportedGenerator, path: Path, notes: dict[str, str]) ->
 
 
 def _checked(module: ExportedGenerator, infer: Callable[[Sequence[Tensor]], Sequence[Tensor]], path: Path) -> float:
-    """The largest difference between the module and an exported form of it, for two other batch sizes."""
-    largest = 0.0
+    """The largest difference between the module and an exported form of it, for two other batches."""
+    largest, size = 0.0, module.example_size
+    other = size if module.inference.size else Size(size.height + 2 * GENERATOR_DOWNSAMPLING, size.width)
     with torch.no_grad():
-        for batch in (1, 3):
-            inputs = example_inputs(module.generator.config, batch, seed=batch)
+        for batch, sides in ((1, size), (3, other)):
+            inputs = example_inputs(module.generator.config.bank_size, sides, batch, seed=batch)
             for expected, got in zip(module(*inputs).values(), infer(inputs), strict=True):
                 largest = max(largest, float((expected - got).abs().max()))
     if not largest <= TOLERANCE:
@@ -183,15 +210,18 @@ def _quiet() -> Iterator[None]:
         logging.disable(level)
 
 
-def notes_for(trained: Trained) -> dict[str, str]:
+def notes_for(trained: Trained, inference: InferenceSettings) -> dict[str, str]:
     """What an exported file says of itself."""
+    sides = f"H and W from {SMALLEST_SIDE} to {LARGEST_SIDE} that {GENERATOR_DOWNSAMPLING} divides"
     return {
         "network": "FLNet generator; its images are synthetic",
         "config": json.dumps(to_dict(trained.config.model)),
         "checkpoint": trained.checkpoint.name,
         "step": str(trained.step),
         "dataset_digest": trained.dataset_digest,
-        "inputs": "bank (B,N,3,S,S) in [-1,1], closed mouth to open; bank_landmarks (B,N,68,2) and landmarks (B,68,2): "
+        "image_size": str(inference.size) if inference.size else sides,
+        "warp_margin_px": f"{inference.margin_for(trained.generator):g}",
+        "inputs": "bank (B,N,3,H,W) in [-1,1], closed mouth to open; bank_landmarks (B,N,68,2) and landmarks (B,68,2): "
         "x, y in pixels of these images, pixel centres at integers",
     }
 
@@ -201,11 +231,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m model.export",
         description="Export a trained generator, from bank images and landmarks to images and masks, for use without "
-        "this package. The exported network is run beside the original before the file gets its name.",
+        "this package, for any batch and any image size that the network takes, or one size named with --image-size. "
+        "The exported network is run beside the original before the file gets its name.",
     )
     add = parser.add_argument
     add("--checkpoint", type=Path, required=True, help="a .pt file, or a run folder: its newest checkpoint")
     add("--out", type=Path, required=True, help="file to write: .pt2 (torch.export), or .onnx (pip install '.[onnx]')")
+    add_inference_flags(add, any_size=True)
     return parser
 
 
@@ -217,10 +249,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _export(args: argparse.Namespace) -> int:
     if args.out.suffix.lower() not in FORMATS:
         raise InputError(f"{args.out}: the file must end in {' or '.join(FORMATS)}")
+    inference = inference_settings(args)
     trained = load_trained(args.checkpoint, torch.device("cpu"))
-    module = ExportedGenerator(trained.generator).eval()
+    module = ExportedGenerator(trained.generator, inference).eval()
     write = export_torch if args.out.suffix.lower() == ".pt2" else export_onnx
-    difference = write(module, args.out, notes_for(trained))
+    difference = write(module, args.out, notes_for(trained, inference))
     told = "not compared: pip install onnxruntime" if difference is None else f"differs by at most {difference:.1e}"
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, step {trained.step}; {told}")
     return 0

@@ -1,17 +1,21 @@
-"""A trained generator from a checkpoint, for evaluation and animation."""
+"""Trained generators from checkpoints, and how they are run: for evaluation, animation, figures and export."""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from model.checkpoint import load_checkpoint, resolve_checkpoint
-from model.config import TrainConfig
+from model.config import Size, TrainConfig, parse_size
 from model.network.generator import Generator
 from model.setting import from_dict
 from pipeline.errors import InputError
+
+WIDEST_MARGIN = 1000
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,11 @@ class Trained:
     checkpoint: Path
     step: int
     dataset_digest: str
+
+    @property
+    def device(self) -> torch.device:
+        """Where the generator is."""
+        return next(self.generator.parameters()).device
 
 
 def load_trained(checkpoint: Path, device: torch.device) -> Trained:
@@ -53,3 +62,69 @@ def load_trained(checkpoint: Path, device: torch.device) -> Trained:
         raise InputError(f"{path}: the weights do not fit the checkpoint's own settings ({reason})") from error
     generator = generator.to(device).eval().requires_grad_(False)
     return Trained(generator, config, path, int(payload["step"]), str(payload["dataset_digest"]))
+
+
+def load_all(checkpoints: Sequence[Path], device: torch.device) -> dict[str, Trained]:
+    """Networks by the names of their run folders (or files), told apart by step or number where those agree.
+
+    Raises:
+        InputError: a checkpoint cannot be read.
+    """
+    found: dict[str, Trained] = {}
+    for path in checkpoints:
+        trained = load_trained(path, device)
+        file = trained.checkpoint
+        name = file.parent.parent.resolve().name if file.parent.name == "checkpoints" else file.stem
+        if name in found:
+            name = f"{name} step {trained.step}"
+        found[name if name not in found else f"{name} ({len(found) + 1})"] = trained
+    return found
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """How a trained network is run; None is as in training. The paper leaves both to change ("Network Structure").
+
+    Attributes:
+        size: of the images; the network is fully convolutional ("Implementation").
+        warp_margin_px: M, in pixels of a 224-pixel image. It scales the warp and nothing else.
+    """
+
+    size: Size | None = None
+    warp_margin_px: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.warp_margin_px is not None and not 0 < self.warp_margin_px < WIDEST_MARGIN:
+            raise InputError(f"--warp-margin must be above 0 and below {WIDEST_MARGIN}, got {self.warp_margin_px:g}")
+
+    def size_for(self, generator: Generator) -> Size:
+        """The size of the images that a generator is given."""
+        return self.size or generator.config.size
+
+    def margin_for(self, generator: Generator) -> float:
+        """M that a generator warps with, in pixels of a 224-pixel image."""
+        return self.warp_margin_px or generator.config.warp_margin_px
+
+
+def add_inference_flags(add: Callable[..., object], any_size: bool = False) -> None:
+    """The flags of `InferenceSettings`, given to an `add_argument`; `inference_settings` reads them.
+
+    Args:
+        add: the method of a parser or of a group of it.
+        any_size: without the flag the command is for all sizes, not for that of the training.
+    """
+    add("--image-size", metavar="PX",
+        help="size of the images, 64 or 96x128 (height x width): sides of at least 32 that 4 divides "
+        f"(default: {'any' if any_size else 'as in training'})")  # fmt: skip
+    add("--warp-margin", type=float, metavar="PX",
+        help="another warp margin than the training's, in pixels of a 224-pixel image: it scales the warp and "
+        "nothing else")  # fmt: skip
+
+
+def inference_settings(args: argparse.Namespace) -> InferenceSettings:
+    """What the flags of `add_inference_flags` say.
+
+    Raises:
+        InputError: a size that no generator takes, or a margin out of its range.
+    """
+    return InferenceSettings(None if args.image_size is None else parse_size(args.image_size), args.warp_margin)

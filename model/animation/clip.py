@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from model.animation.driver import Driver, Timeline
 from model.animation.source import Source
-from model.config import ModelConfig, Size
+from model.config import Size
 from model.data.sampler import bank_choice
-from model.data.to_device import resize_area, resize_landmarks, to_network_range
+from model.data.to_device import resize_images, resize_landmarks, to_network_range
 from model.network.generator import Generator, GeneratorOutput
 from model.network.offsets import offset_field
+from model.trained import InferenceSettings
 from pipeline.preparing.tracked_clip import Crop, crop_frames
 from pipeline.shards import FRAME_SIZE
 
@@ -26,10 +26,10 @@ STORED = Size(FRAME_SIZE, FRAME_SIZE)
 
 @dataclass(frozen=True)
 class Bank:
-    """A source as the network takes it, on its device; S is the network's image size.
+    """A source as the network takes it, on its device.
 
     Attributes:
-        images: (1, N, 3, S, S) in [-1, 1].
+        images: (1, N, 3, H, W) in [-1, 1].
         landmarks: (1, N, 68, 2) in pixels of these images.
     """
 
@@ -37,34 +37,27 @@ class Bank:
     landmarks: Tensor
 
 
-def make_bank(source: Source, config: ModelConfig, device: torch.device) -> Bank:
-    """The source's images that this network uses, at its size."""
-    choice = list(bank_choice(config.bank_size))
-    images = to_size(to_network_range(torch.from_numpy(source.images[choice]).to(device)), config.size)
+def make_bank(source: Source, bank_size: int, size: Size, device: torch.device) -> Bank:
+    """The source's images that a network of `bank_size` uses, at the size that is wanted."""
+    choice = list(bank_choice(bank_size))
+    images = resize_images(to_network_range(torch.from_numpy(source.images[choice]).to(device)), size)
     landmarks = torch.from_numpy(source.landmarks[choice]).to(device)
-    return Bank(images[None], resize_landmarks(landmarks, STORED, config.size)[None])
-
-
-def to_size(images: Tensor, size: Size) -> Tensor:
-    """Images (B, 3, H, W) in [-1, 1] at another size: reduced as in training, enlarged smoothly."""
-    if images.shape[-2] >= size.height and images.shape[-1] >= size.width:
-        return resize_area(images, size)
-    return F.interpolate(images, size, mode="bicubic", align_corners=False).clamp(-1, 1)
+    return Bank(images[None], resize_landmarks(landmarks, STORED, size)[None])
 
 
 @torch.inference_mode()
-def animate(generator: Generator, bank: Bank, landmarks: Tensor, config: ModelConfig) -> GeneratorOutput:
+def animate(generator: Generator, bank: Bank, landmarks: Tensor, warp_margin_px: float | None) -> GeneratorOutput:
     """The source's face with each of some landmarks.
 
     Args:
         generator: on the device of `bank`.
-        landmarks: (B, 68, 2) in pixels of the network's images.
-        config: the network's, with the image size and warp margin that are wanted.
+        landmarks: (B, 68, 2) in pixels of the bank's images.
+        warp_margin_px: M in pixels of a 224-pixel image; None is that of the training.
     """
     count = len(landmarks)
     bank_landmarks = bank.landmarks.expand(count, -1, -1, -1)
     field = offset_field(landmarks.to(bank.images.device), bank_landmarks, *bank.images.shape[-2:])
-    out: GeneratorOutput = generator(bank.images.expand(count, -1, -1, -1, -1), field, config.warp_margin_px)
+    out: GeneratorOutput = generator(bank.images.expand(count, -1, -1, -1, -1), field, warp_margin_px)
     return out
 
 
@@ -73,18 +66,24 @@ class Clip:
     """Everything that decides a result: iterate `batches` for its frames.
 
     Attributes:
-        generator, config: the network, and its settings at the size that is wanted.
+        generator: the network.
+        settings: how it is run.
         source, driver: who is shown, and what moves them.
         timeline: which driver frame each frame comes from.
         landmarks: (n, 68, 2) the driver's, fitted to the source, in pixels of a 224-pixel crop.
     """
 
     generator: Generator
-    config: ModelConfig
+    settings: InferenceSettings
     source: Source
     driver: Driver
     timeline: Timeline
     landmarks: npt.NDArray[np.float32]
+
+    @property
+    def size(self) -> Size:
+        """Of the result's images."""
+        return self.settings.size_for(self.generator)
 
     def batches(self, size: int, crops: bool) -> Iterator[tuple[GeneratorOutput, Tensor, list[Crop] | None]]:
         """The result, some frames at a time; nothing but these frames is held in memory.
@@ -98,20 +97,20 @@ class Clip:
             driver's B crops where they are wanted and the driver is a video.
         """
         device = next(self.generator.parameters()).device
-        bank = make_bank(self.source, self.config, device)
+        bank = make_bank(self.source, self.generator.config.bank_size, self.size, device)
         faces = self.timeline.faces
         pictures = self._driver_crops() if crops and self.driver.transforms is not None else None
         for start in range(0, len(faces), size):
             points = torch.from_numpy(self.landmarks[faces[start : start + size]])
-            points = resize_landmarks(points, STORED, self.config.size).to(device)
+            points = resize_landmarks(points, STORED, self.size).to(device)
             batch = None if pictures is None else [next(pictures) for _ in range(len(points))]
-            yield animate(self.generator, bank, points, self.config), points, batch
+            yield animate(self.generator, bank, points, self.settings.warp_margin_px), points, batch
 
     def _driver_crops(self) -> Iterator[Crop]:
+        """Of 224 pixels, as a dataset holds them, so that what is measured against them is what evaluation measures."""
         assert self.driver.transforms is not None
         transforms = self.driver.transforms[self.timeline.faces]
-        size = max(FRAME_SIZE, self.config.image_size)
-        return crop_frames(self.driver.path, self.timeline.places.tolist(), transforms, size)
+        return crop_frames(self.driver.path, self.timeline.places.tolist(), transforms)
 
 
 class Reconstruction:
@@ -123,7 +122,7 @@ class Reconstruction:
     def update(self, out: GeneratorOutput, crops: Sequence[Crop]) -> None:
         """Take in the output of some frames and the driver's crops of them."""
         truth = to_network_range(torch.from_numpy(np.stack(crops)).to(out.output.device))
-        error = (out.output - to_size(truth, Size(*out.output.shape[-2:]))).abs().mean((1, 2, 3))
+        error = (out.output - resize_images(truth, Size(*out.output.shape[-2:]))).abs().mean((1, 2, 3))
         self._sum += float(error.double().sum()) * 127.5
         self._frames += len(crops)
 

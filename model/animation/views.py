@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from model.config import Size
 from model.network.generator import GeneratorOutput
-from model.pictures import FONT_PX, GAP_PX, MIN_CELL_PX, TITLE_PX, Pixels, to_pixels
+from model.pictures import FONT_PX, GAP_PX, TITLE_PX, Pixels, cell_size, fitted, to_greys, to_pixels
 
 VIEWS = ("output", "side-by-side", "masks")
 WATERMARK = "SYNTHETIC"
@@ -23,27 +24,27 @@ class Sheet:
 
     Args:
         titles: one list for each row of cells; rows may differ in length.
-        cell: side of a cell in pixels, even.
+        cell: size of a cell, even.
     """
 
-    def __init__(self, titles: Sequence[Sequence[str]], cell: int) -> None:
+    def __init__(self, titles: Sequence[Sequence[str]], cell: Size) -> None:
         self.cell = cell
-        across, down = cell + GAP_PX, cell + GAP_PX + TITLE_PX
+        across, down = cell.width + GAP_PX, cell.height + GAP_PX + TITLE_PX
         canvas = Image.new("RGB", (max(map(len, titles)) * across + GAP_PX, len(titles) * down + GAP_PX), "white")
         draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(FONT_PX)
         self._places = []
         for row, names in enumerate(titles):
             for column, name in enumerate(names):
                 left, top = GAP_PX + column * across, row * down + TITLE_PX
-                draw.text((left + cell / 2, top - TITLE_PX / 2), name, fill="black", font=font, anchor="mm")
+                draw.text((left + cell.width / 2, top - TITLE_PX / 2), name, fill="black", font=font, anchor="mm")
                 self._places.append((left, top))
         self._blank: Pixels = np.asarray(canvas)
 
     def draw(self, pictures: Sequence[Pixels]) -> Pixels:
-        """The sheet with a picture (S, S, 3) or (S, S) uint8 in every cell, enlarged or reduced to it."""
+        """The sheet with a picture (H, W, 3) or (H, W) uint8 in every cell, enlarged or reduced to it."""
         sheet = self._blank.copy()
         for (left, top), picture in zip(self._places, pictures, strict=True):
-            sheet[top : top + self.cell, left : left + self.cell] = _fitted(picture, self.cell)
+            sheet[top : top + self.cell.height, left : left + self.cell.width] = fitted(picture, self.cell)
         return sheet
 
 
@@ -52,17 +53,16 @@ class View:
 
     Args:
         kind: one of `VIEWS`.
-        bank: (N, S, S, 3) uint8 the source's images.
-        size: side of the network's images.
+        bank: (N, H, W, 3) uint8 the source's images, as large as the network's.
         zoom: how many times larger they are shown, at least 1.
     """
 
-    def __init__(self, kind: str, bank: Pixels, size: int, zoom: int = 1) -> None:
-        self.kind, self.size = kind, size
+    def __init__(self, kind: str, bank: Pixels, zoom: int = 1) -> None:
+        self.kind = kind
         self._bank = bank
-        self._side = size * zoom
-        cell = max(self._side, MIN_CELL_PX)
-        count = len(bank)
+        count, height, width = bank.shape[:3]
+        self._image, self._shown = Size(height, width), Size(height * zoom, width * zoom)
+        cell = cell_size(self._shown)
         if kind == "side-by-side":
             self._sheet = Sheet([["source", "driver", "result"]], cell)
         elif kind == "masks":
@@ -83,14 +83,14 @@ class View:
         """
         results = to_pixels(out.output)
         if self.kind == "output":
-            return [_fitted(result, self._side) for result in results]
-        drawn = [draw_landmarks(points, self.size, self._sheet.cell) for points in landmarks]
+            return [fitted(result, self._shown) for result in results]
+        drawn = [draw_landmarks(points, self._image, self._sheet.cell) for points in landmarks]
         shown = drawn if drivers is None else drivers
         if self.kind == "side-by-side":
             return [self._sheet.draw([self._bank[0], *pair]) for pair in zip(shown, results, strict=True)]
         warped, appearance = to_pixels(out.warped), to_pixels(out.appearance)
-        merge = _greys(out.merge_mask.flatten(1, 2).detach().cpu().numpy())
-        masks = _greys(out.selection_masks[:, :, 0].detach().cpu().numpy())
+        merge = to_greys(out.merge_mask[:, 0])
+        masks = to_greys(out.selection_masks[:, :, 0])
         return [
             self._sheet.draw(
                 [shown[i], *self._bank, warped[i], merge[i], drawn[i], *masks[i], appearance[i], results[i]]
@@ -99,12 +99,12 @@ class View:
         ]
 
 
-def draw_landmarks(points: Landmarks, size: int, cell: int) -> Pixels:
-    """Landmarks (68, 2) in pixels of a picture of `size` as white dots on black, (cell, cell, 3) uint8."""
-    canvas = Image.new("RGB", (cell, cell))
+def draw_landmarks(points: Landmarks, size: Size, cell: Size) -> Pixels:
+    """Landmarks (68, 2) in pixels of a picture of `size` as white dots on black, (*cell, 3) uint8."""
+    canvas = Image.new("RGB", (cell.width, cell.height))
     draw = ImageDraw.Draw(canvas)
-    radius = max(0.9, cell / 160)
-    for x, y in (points + 0.5) * (cell / size):
+    radius = max(0.9, min(cell) / 160)
+    for x, y in (points + 0.5) * (cell.width / size.width, cell.height / size.height):
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill="white")
     return np.asarray(canvas)
 
@@ -132,17 +132,3 @@ class Watermark:
         draw = ImageDraw.Draw(picture)
         draw.text((width * 0.03, height * 0.97), self.text, font=font, anchor="ls", fill=(255, 255, 255))
         return np.asarray(picture)
-
-
-def _greys(maps: npt.NDArray[np.float32]) -> Pixels:
-    """Maps in [0, 1] as grey levels, white for 1."""
-    levels: Pixels = np.rint(np.clip(maps, 0, 1) * 255).astype(np.uint8)
-    return levels
-
-
-def _fitted(picture: Pixels, side: int) -> Pixels:
-    if picture.ndim == 2:
-        picture = np.repeat(picture[..., None], 3, axis=2)
-    if picture.shape[0] == side:
-        return picture
-    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from model.config import Size
 from model.data.augment import varied
@@ -46,9 +47,9 @@ def prepare_batch(batch: Batch, device: torch.device, size: Size) -> PreparedBat
     target_landmarks = resize_landmarks(batch.target_landmarks, stored, size)
     bank_landmarks = resize_landmarks(batch.bank_landmarks, stored, size)[batch.group]
     prepared = PreparedBatch(
-        bank=resize_area(to_network_range(batch.banks), size)[batch.group],
+        bank=resize_images(to_network_range(batch.banks), size)[batch.group],
         field=offset_field(target_landmarks, bank_landmarks, *size),
-        target=resize_area(to_network_range(batch.targets), size),
+        target=resize_images(to_network_range(batch.targets), size),
         weight_map=resize_area(landmark_weights(batch.k_codes, batch.k_levels), size),
         target_landmarks=target_landmarks,
         bank_landmarks=bank_landmarks,
@@ -62,6 +63,16 @@ def resize_landmarks(landmarks: Tensor, stored: Size, size: Size) -> Tensor:
         return landmarks
     x, y = (landmarks + 0.5).unbind(-1)
     return torch.stack((x * (size.width / stored.width), y * (size.height / stored.height)), -1) - 0.5
+
+
+def resize_images(images: Tensor, size: Size) -> Tensor:
+    """Images (..., 3, H, W) in [-1, 1] to (..., 3, *size): reduced by areas, enlarged smoothly, each side by itself."""
+    height, width = images.shape[-2:]
+    reduced = resize_area(images, Size(min(height, size.height), min(width, size.width)))
+    if Size(*reduced.shape[-2:]) == size:
+        return reduced
+    enlarged = F.interpolate(reduced.flatten(0, -4), size, mode="bicubic", align_corners=False)
+    return enlarged.clamp(-1, 1).view(*images.shape[:-2], *size)
 
 
 def resize_area(images: Tensor, size: Size) -> Tensor:

@@ -19,8 +19,8 @@ from pipeline.tracking import FaceTracker, TrackSettings
 class LandmarkError:
     """Mean distance from dlib's landmarks on an image to those that it was made for, in % of the outer eye distance.
 
-    Every image is looked at by itself, so that no other frame can help; small images are enlarged to 224 pixels, the
-    size of the crops, before.
+    Every image is looked at by itself, so that no other frame can help. It is looked at as a square, as the crops are,
+    of 224 pixels at least: an image of unequal sides is a crop that was stretched.
 
     Args:
         landmark_model: the verified file (`pipeline.tracking.landmark_model.landmark_model_path`).
@@ -34,7 +34,7 @@ class LandmarkError:
         """The errors.
 
         Args:
-            images: (B, 3, S, S) in [0, 255].
+            images: (B, 3, H, W) in [0, 255].
             landmarks: (B, 68, 2) in pixels of these images.
 
         Returns:
@@ -47,11 +47,12 @@ class LandmarkError:
         return torch.tensor(errors, dtype=torch.float64)
 
     def _error(self, image: Pixels, wanted: npt.NDArray[np.float64]) -> float:
-        side = max(FRAME_SIZE, len(image))
+        height, width = image.shape[:2]
+        side = max(FRAME_SIZE, height, width)
         picture = Image.fromarray(image).convert("L").resize((side, side), Image.Resampling.BICUBIC)
         seen = FaceTracker(self._settings, self._model, studio_range=False).observe(np.asarray(picture))
         if seen.landmarks is None:
             return float("nan")
-        found = (seen.landmarks.astype(np.float64) + 0.5) * (len(image) / side) - 0.5
+        wanted = (wanted + 0.5) * (side / width, side / height) - 0.5
         eyes = float(geometry.eye_distance(wanted.astype(np.float32)))
-        return 100 * float(np.linalg.norm(found - wanted, axis=1).mean()) / eyes
+        return 100 * float(np.linalg.norm(seen.landmarks - wanted, axis=1).mean()) / eyes

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.config import Size
 from model.evaluation.fid import Moments, frechet_distance
 from model.evaluation.psnr_ssim import psnr, ssim
 
@@ -30,13 +31,16 @@ class Examined:
         target: what is true.
         answers: "model", and the bank images copied: "trivial" (of nearest mouth openness), "landmarks" (nearest).
         landmarks: (B, 68, 2) of the target, in pixels of these images.
-        speaker: of all frames of the batch.
+        speaker, video: of all frames of the batch; the frames of a video come in order, in batches one after another.
+        frame_index: (B,) int64, which frames of the source video they are.
     """
 
     target: Tensor
     answers: dict[str, Tensor]
     landmarks: Tensor
     speaker: str
+    video: str
+    frame_index: Tensor
 
 
 class Metric(Protocol):
@@ -53,6 +57,32 @@ Figures = Callable[[Tensor, Examined], dict[str, Tensor]]
 """From an answer's images and the batch they belong to: figure's name -> (B,) values, NaN where there is none."""
 
 
+class Means:
+    """Means of figures by speaker and answer, fed part by part; every value counts alike."""
+
+    def __init__(self) -> None:
+        # speaker -> (answer, figure) -> sum, count
+        self._sums: dict[str, dict[tuple[str, str], tuple[float, int]]] = {}
+
+    def add(self, speaker: str, answer: str, figure: str, values: Tensor) -> None:
+        """Take in values (n,); those that are not finite are none."""
+        sums = self._sums.setdefault(speaker, {})
+        found = values[torch.isfinite(values)].double()
+        total, count = sums.get((answer, figure), (0.0, 0))
+        sums[answer, figure] = (total + float(found.sum()), count + len(found))
+
+    def scores(self, speaker: str | None) -> Scores:
+        """The means over one speaker's values, or over all (None); without those that have none."""
+        speakers = sorted(self._sums) if speaker is None else [speaker]
+        scores: Scores = {}
+        for answer, figure in dict.fromkeys(key for name in speakers for key in self._sums.get(name, {})):
+            parts = [self._sums[name].get((answer, figure), (0.0, 0)) for name in speakers]
+            total, count = sum(part[0] for part in parts), sum(part[1] for part in parts)
+            if count:
+                scores.setdefault(answer, {})[figure] = total / count
+        return scores
+
+
 class FrameMetric:
     """Figures of single frames, of which every frame counts alike in the mean.
 
@@ -62,29 +92,17 @@ class FrameMetric:
 
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
-        self._sums: dict[
-            str, dict[tuple[str, str], tuple[float, int]]
-        ] = {}  # speaker -> (answer, figure) -> sum, count
+        self._means = Means()
 
     def update(self, batch: Examined) -> None:
         """Take in one batch."""
-        sums = self._sums.setdefault(batch.speaker, {})
         for answer, images in batch.answers.items():
             for figure, values in self._figures(images, batch).items():
-                found = values[torch.isfinite(values)].double()
-                total, count = sums.get((answer, figure), (0.0, 0))
-                sums[answer, figure] = (total + float(found.sum()), count + len(found))
+                self._means.add(batch.speaker, answer, figure, values)
 
     def scores(self, speaker: str | None) -> Scores:
         """The means over the frames that have a value."""
-        speakers = sorted(self._sums) if speaker is None else [speaker]
-        scores: Scores = {}
-        for answer, figure in dict.fromkeys(key for name in speakers for key in self._sums[name]):
-            parts = [self._sums[name].get((answer, figure), (0.0, 0)) for name in speakers]
-            total, count = sum(part[0] for part in parts), sum(part[1] for part in parts)
-            if count:
-                scores.setdefault(answer, {})[figure] = total / count
-        return scores
+        return self._means.scores(speaker)
 
 
 def l1_figures(images: Tensor, batch: Examined) -> dict[str, Tensor]:
@@ -93,13 +111,13 @@ def l1_figures(images: Tensor, batch: Examined) -> dict[str, Tensor]:
     "face_l1" is inside the hull of the landmarks: where a crop follows the nose, the background moves as no landmark
     tells, and weighs more in "l1" than the face. "mouth_l1" and "eyes_l1" are in the boxes of their landmarks.
     """
-    size = batch.target.shape[-1]
+    size = Size(*batch.target.shape[-2:])
     errors = (images - batch.target).abs().mean(dim=1)
     return {
         "l1": errors.mean(dim=(1, 2)),
-        "face_l1": _mean_inside(errors, hull_mask(batch.landmarks, size).to(errors.device)),
-        "mouth_l1": _mean_inside(errors, region_mask(batch.landmarks[:, MOUTH], size)),
-        "eyes_l1": _mean_inside(errors, region_mask(batch.landmarks[:, EYES], size)),
+        "face_l1": mean_inside(errors, hull_mask(batch.landmarks, size).to(errors.device)),
+        "mouth_l1": mean_inside(errors, region_mask(batch.landmarks[:, MOUTH], size)),
+        "eyes_l1": mean_inside(errors, region_mask(batch.landmarks[:, EYES], size)),
     }
 
 
@@ -159,38 +177,40 @@ def _distances(moments: dict[str, Moments]) -> Scores:
     return {name: {"fid": frechet_distance(truth, found)} for name, found in moments.items() if name != _TRUTH}
 
 
-def region_mask(points: Tensor, size: int) -> Tensor:
-    """The rectangle about some landmarks, with a margin, as (B, size, size) of 0 and 1.
+def region_mask(points: Tensor, size: Size) -> Tensor:
+    """The rectangle about some landmarks, with a margin, as (B, H, W) of 0 and 1.
 
     Args:
         points: (B, P, 2), x and y in pixels.
-        size: H = W. At least the pixel nearest to the points is inside.
+        size: of the images. At least the pixel nearest to the points is inside.
     """
     low, high = points.amin(dim=1), points.amax(dim=1)
     margin = REGION_MARGIN * (high - low).amax(dim=1, keepdim=True)
-    last = size - 1
-    first = torch.round(low - margin).clamp(0, last)[:, :, None]
-    final = torch.round(high + margin).clamp(0, last)[:, :, None]
-    positions = torch.arange(size, device=points.device, dtype=points.dtype)
-    inside = ((positions >= first) & (positions <= final)).float()
-    return inside[:, 1, :, None] * inside[:, 0, None, :]
+    last = points.new_tensor((size.width - 1, size.height - 1))
+    first = (low - margin).round().clamp(min=0).minimum(last)[:, :, None]
+    final = (high + margin).round().clamp(min=0).minimum(last)[:, :, None]
+    columns = torch.arange(size.width, device=points.device, dtype=points.dtype)
+    rows = torch.arange(size.height, device=points.device, dtype=points.dtype)
+    across = (columns >= first[:, 0]) & (columns <= final[:, 0])
+    down = (rows >= first[:, 1]) & (rows <= final[:, 1])
+    return (down[:, :, None] & across[:, None, :]).float()
 
 
-def hull_mask(points: Tensor, size: int) -> Tensor:
-    """The convex hull of some landmarks as (B, size, size) float32 of 0 and 1, on the CPU.
+def hull_mask(points: Tensor, size: Size) -> Tensor:
+    """The convex hull of some landmarks as (B, H, W) float32 of 0 and 1, on the CPU.
 
     Args:
         points: (B, P, 2), x and y in pixels, rounded to pixels; their part inside the picture counts.
-        size: H = W.
+        size: of the images.
     """
     import cv2
 
-    masks = np.zeros((len(points), size, size), np.uint8)
+    masks = np.zeros((len(points), *size), np.uint8)
     for mask, corners in zip(masks, points.round().int().cpu().numpy(), strict=True):
         cv2.fillConvexPoly(mask, cv2.convexHull(corners), 1)
     return torch.from_numpy(masks).float()
 
 
-def _mean_inside(values: Tensor, mask: Tensor) -> Tensor:
-    """(B,): the mean of values (B, H, W) where the mask (B, H, W) is 1."""
+def mean_inside(values: Tensor, mask: Tensor) -> Tensor:
+    """(B,): the mean of values (B, H, W) where the mask (B, H, W) is 1; NaN where it is 0 everywhere."""
     return (values * mask).flatten(1).sum(dim=1) / mask.flatten(1).sum(dim=1)

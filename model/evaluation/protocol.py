@@ -7,17 +7,20 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from model.data.loader import Batch, BatchDataset, batches
+from model.config import Size
+from model.data.loader import Batch, BatchDataset, ShardPool, batches
 from model.data.sampler import Group, bank_choice, fixed_groups
 from model.data.to_device import prepare_batch
 from model.evaluation.copied_answers import copied_bank_image, nearest_landmarks
 from model.evaluation.metrics import Examined, FrameMetric, Metric, Scores, l1_figures
 from model.network.generator import Generator
+from model.trained import InferenceSettings
 from model.training.progress_pictures import evaluation_split
 from pipeline.errors import DatasetError
-from pipeline.shards import Dataset
+from pipeline.shards import Dataset, Video
 
 STORED_BANK = 5
 
@@ -54,7 +57,8 @@ class Evaluation:
 
     Attributes:
         split: the dataset's split.
-        image_size: side of the images that were compared, in pixels: the network's own.
+        image_size: height and width of the images that were compared, in pixels.
+        warp_margin_px: M that the network warped with, in pixels of a 224-pixel image.
         stride: every how many-th frame was taken.
         overall: every frame counts alike.
         speakers: by name.
@@ -62,7 +66,8 @@ class Evaluation:
     """
 
     split: str
-    image_size: int
+    image_size: Size
+    warp_margin_px: float
     stride: int
     overall: SpeakerScores
     speakers: dict[str, SpeakerScores]
@@ -73,23 +78,17 @@ class Evaluation:
         """Mean absolute difference of the network's images, 0-255."""
         return self.overall.scores["model"]["l1"]
 
-    @property
-    def trivial_l1(self) -> float:
-        """The same of the bank image of nearest mouth openness, copied."""
-        return self.overall.scores["trivial"]["l1"]
-
 
 def evaluate(
     generator: Generator,
     dataset: Dataset,
-    device: torch.device,
     *,
     metrics: Sequence[Metric] | None = None,
     split: str | None = None,
     stride: int = 1,
     batch_size: int = 16,
     workers: int = 0,
-    warp_margin_px: float | None = None,
+    inference: InferenceSettings | None = None,
     progress: bool = False,
 ) -> Evaluation:
     """Measure a generator on a split, beside the trivial answers (which always have the stored bank of five).
@@ -97,13 +96,13 @@ def evaluate(
     The protocol is fixed: the frames in order, each video's bank as `fixed_groups` chooses it.
 
     Args:
-        generator: on `device`; `generator.config` says the image size.
+        generator: on the device to compute on.
         dataset: any; that of the training for its own test split.
         metrics: fresh ones (`model.evaluation.selection`); None measures L1 alone.
         split: "test", else "val", where None.
         stride: every how many-th frame of a video.
         batch_size: frames at once; changes nothing but speed.
-        warp_margin_px: another M, in pixels of a 224-pixel image.
+        inference: another image size or warp margin than the training's.
 
     Raises:
         DatasetError: no such split, or no frame in it.
@@ -111,18 +110,21 @@ def evaluate(
     split = split or evaluation_split(dataset)
     if split is None:
         raise DatasetError(f"{dataset.root}: neither a test nor a val split to evaluate on; name one with --split")
-    groups = _cut(fixed_groups(dataset.videos(split), dataset.corpus, stride=stride), batch_size)
+    groups = cut(fixed_groups(dataset.videos(split), dataset.corpus, stride=stride), batch_size)
     if not groups:
         raise DatasetError(f"{dataset.root}: the split '{split}' has no frame to evaluate on")
     metrics = [FrameMetric(l1_figures)] if metrics is None else metrics
+    inference = inference or InferenceSettings()
     counts: dict[str, int] = {}
     frames: list[FrameScore] = []
     was_training = generator.training
     generator.eval()
     try:
-        with closing(batches(BatchDataset(_Plan(groups)), 0, len(groups), workers=workers)) as loaded:
+        loading = batches(BatchDataset(_Plan(groups)), 0, len(groups), workers=workers)
+        with closing(loading) as loaded, closing(ShardPool()) as pool:
             for group, batch in tqdm(zip(groups, loaded, strict=True), "evaluating", len(groups), disable=not progress):
-                examined = _examine(generator, batch, group.video.speaker, device, warp_margin_px)
+                numbers = pool.reader(group.video.shard).frame_index(group.target_rows)
+                examined = _examine(generator, batch, group.video, torch.from_numpy(numbers).long(), inference)
                 for metric in metrics:
                     metric.update(examined)
                 frames += _frame_scores(group, examined)
@@ -131,24 +133,28 @@ def evaluate(
         generator.train(was_training)
     speakers = {name: SpeakerScores(count, _merged(metrics, name)) for name, count in sorted(counts.items())}
     overall = SpeakerScores(sum(counts.values()), _merged(metrics, None))
-    return Evaluation(split, generator.config.image_size, stride, overall, speakers, tuple(frames))
+    size, margin = inference.size_for(generator), inference.margin_for(generator)
+    return Evaluation(split, size, margin, stride, overall, speakers, tuple(frames))
 
 
 @torch.no_grad()
 def _examine(
-    generator: Generator, batch: Batch, speaker: str, device: torch.device, warp_margin_px: float | None
+    generator: Generator, batch: Batch, video: Video, frame_index: Tensor, inference: InferenceSettings
 ) -> Examined:
-    prepared = prepare_batch(batch, device, generator.config.size)
+    device = next(generator.parameters()).device
+    prepared = prepare_batch(batch, device, inference.size_for(generator))
     choice = list(bank_choice(generator.config.bank_size))
-    out = generator(prepared.bank[:, choice], prepared.field[:, choice], warp_margin_px)
-    nearest = nearest_landmarks(prepared.target_landmarks, prepared.bank_landmarks)
+    out = generator(prepared.bank[:, choice], prepared.field[:, choice], inference.warp_margin_px)
+    # In pixels of the stored images, so that the same image is the nearest at every size.
+    nearest = nearest_landmarks(batch.target_landmarks, batch.bank_landmarks[batch.group]).to(device)
     images = {
         "model": out.output,
         "trivial": copied_bank_image(prepared.bank, batch.target_openness, batch.bank_openness[batch.group]),
         "landmarks": prepared.bank[torch.arange(len(nearest), device=device), nearest],
     }
     answers = {name: (image + 1) * 127.5 for name, image in images.items()}
-    return Examined((prepared.target + 1) * 127.5, answers, prepared.target_landmarks, speaker)
+    target, landmarks = (prepared.target + 1) * 127.5, prepared.target_landmarks
+    return Examined(target, answers, landmarks, video.speaker, video.id, frame_index)
 
 
 def _frame_scores(group: Group, examined: Examined) -> list[FrameScore]:
@@ -168,7 +174,7 @@ class _Plan:
         return self.groups[index : index + 1]
 
 
-def _cut(groups: Sequence[Group], size: int) -> list[Group]:
+def cut(groups: Sequence[Group], size: int) -> list[Group]:
     """Groups of at most `size` targets."""
     return [
         replace(group, target_rows=group.target_rows[start : start + size])

@@ -14,13 +14,14 @@ from model.evaluation.fid import FEATURES, InceptionFeatures
 from model.evaluation.landmark_error import LandmarkError
 from model.evaluation.lpips import Lpips
 from model.evaluation.metrics import Examined, FidMetric, FrameMetric, Metric, l1_figures, quality_figures
+from model.evaluation.temporal import TemporalMetric
 from pipeline.errors import InputError
 from pipeline.tracking.landmark_model import landmark_model_path
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to measure beside L1, PSNR and SSIM.
+    """What to measure beside L1, PSNR, SSIM and temporal consistency.
 
     Attributes:
         fid, lpips: True demands it, fetching weights where there is internet; None takes it if they are at hand.
@@ -54,7 +55,11 @@ def choose_measures(wanted: Wanted, device: torch.device) -> Measures:
     Raises:
         InputError: a demanded figure's weights are missing or another file.
     """
-    makers: list[Callable[[], Metric]] = [lambda: FrameMetric(l1_figures), lambda: FrameMetric(quality_figures)]
+    makers: list[Callable[[], Metric]] = [
+        lambda: FrameMetric(l1_figures),
+        lambda: FrameMetric(quality_figures),
+        TemporalMetric,
+    ]
     left_out: list[str] = []
 
     def load(name: str, demanded: bool | None, make: Callable[[bool], Callable[[], Metric]]) -> None:

@@ -16,6 +16,8 @@ FIGURES = {
     "face_l1": ("face L1 ↓", 2),
     "mouth_l1": ("mouth L1 ↓", 2),
     "eyes_l1": ("eyes L1 ↓", 2),
+    "motion_error": ("motion error ↓", 2),
+    "flicker": ("flicker ↓", 2),
     "landmark_error": ("landmark error % ↓", 2),
     "faces": ("faces found % ↑", 1),
 }
@@ -23,18 +25,17 @@ COPIES = {"trivial": "copied by openness", "landmarks": "copied by landmarks"}
 
 
 def table1(evaluations: Mapping[str, Evaluation]) -> str:
-    """A row for each network, then the bank images copied (for each image size, where there are several).
+    """A row for each network, then the bank images copied, for each image size.
 
     Args:
         evaluations: name of a network -> what was measured, all of the same split.
     """
     figures = _figures(evaluations.values())
     sizes = {evaluation.image_size: evaluation for evaluation in evaluations.values()}
-    rows = [[name, *_values(e, "model", figures)] for name, e in evaluations.items()]
+    rows = [[name, str(e.image_size), *_values(e, "model", figures)] for name, e in evaluations.items()]
     for size, evaluation in sizes.items():
-        at = f", {size} px" if len(sizes) > 1 else ""
-        rows += [[f"{name}{at}", *_values(evaluation, answer, figures)] for answer, name in COPIES.items()]
-    return _table(["answer", *(FIGURES[figure][0] for figure in figures)], rows)
+        rows += [[name, str(size), *_values(evaluation, answer, figures)] for answer, name in COPIES.items()]
+    return _table(["answer", "pixels", *(FIGURES[figure][0] for figure in figures)], rows)
 
 
 def speaker_table(evaluation: Evaluation) -> str:

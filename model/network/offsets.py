@@ -45,7 +45,7 @@ def offset_field(target: Tensor, source: Tensor, height: int, width: int) -> Ten
     column, row = torch.round(at_least_float32(source)).unbind(-1)
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     outside_slot = height * width
-    slot = torch.where(inside, row * width + column, float(outside_slot)).long()
+    slot = torch.where(inside, row * width + column, outside_slot).long()
     hidden = _hidden_by_a_later_point(slot)
     slot = slot.masked_fill(hidden, outside_slot)
     field = offsets.new_zeros((*slot.shape[:2], 2, outside_slot + 1))

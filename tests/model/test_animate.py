@@ -22,11 +22,12 @@ from model.animation.encoder import Sound, clip_writer, kept_parts, sound_filter
 from model.animation.source import source_from_pictures, source_from_video
 from model.animation.views import View, Watermark
 from model.checkpoint import save_checkpoint
-from model.config import ModelConfig, TrainConfig
+from model.config import ModelConfig, TrainConfig, parse_size
+from model.evaluate import main as evaluate_main
 from model.evaluation.protocol import evaluate
 from model.network.generator import Generator
 from model.setting import to_dict
-from model.trained import load_trained
+from model.trained import InferenceSettings, load_trained
 from pipeline.corpora import Source
 from pipeline.decode import VideoReader
 from pipeline.errors import InputError
@@ -147,26 +148,55 @@ def test_the_clip_has_the_drivers_length_rate_and_sound_and_says_what_it_is(
     assert list(tmp_path.iterdir()) == [out], "no partial file is left"
 
 
+@pytest.mark.parametrize(
+    ("flags", "shape"),
+    [
+        ([], (32, 32)),
+        (["--warp-margin", "80"], (32, 32)),
+        (["--image-size", "36x64", "--warp-margin", "20"], (36, 64)),
+        (["--image-size", "240x48"], (240, 48)),
+    ],
+)
 def test_reconstruction_has_the_l1_of_evaluation(
-    checkpoint: Path, dataset: Path, clips: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    checkpoint: Path,
+    dataset: Path,
+    clips: list[Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    shape: tuple[int, int],
 ) -> None:
-    """The driver's own frames come from its video again, the bank from the dataset: evaluation's protocol."""
-    opened = open_dataset(dataset)
-    first, second = opened.videos("test")
+    """The driver's own frames come from its video again, the bank from the dataset: evaluation's protocol.
+
+    At every size, one that is larger than what is stored among them, and with every warp margin.
+    """
+    _, other = open_dataset(dataset).videos("test")
     out = tmp_path / "same.mp4"
-    arguments = ["--checkpoint", str(checkpoint), "--source", str(dataset), "--speaker", SPEAKER, "--device", "cpu"]
-    totals = 0.0
-    for driver, bank in ((clips[0], second), (clips[1], first)):
-        flags = ["--source-video", bank.id, "--driver", str(driver), "--fit", "none", "--measure"]
-        assert main([*arguments, *flags, "--out", str(out)]) == 0
-        measured = re.search(r"(\d+) frames .* L1 ([\d.]+) \(0-255\)", capsys.readouterr().out)
-        assert measured is not None
-        totals += int(measured[1]) * float(measured[2])
-    evaluation = evaluate(load_trained(checkpoint, CPU).generator, opened, CPU)
-    assert totals / evaluation.overall.frames == pytest.approx(evaluation.l1, abs=2e-3)
+    driving = ["--source", str(dataset), "--speaker", SPEAKER, "--source-video", other.id, "--driver", str(clips[0])]
+    common = ["--checkpoint", str(checkpoint), "--device", "cpu", *flags]
+    assert main([*common, *driving, "--fit", "none", "--measure", "--out", str(out)]) == 0
+    measured = re.search(r"(\d+) frames .* L1 ([\d.]+) \(0-255\)", capsys.readouterr().out)
+    assert measured is not None
+    results = tmp_path / "evaluation"
+    measuring = ["--shards", str(dataset), "--workers", "0", "--out", str(results), "--no-fid", "--no-lpips"]
+    assert evaluate_main([*common, *measuring]) == 0
+    evaluation = evaluate(load_trained(checkpoint, CPU).generator, open_dataset(dataset), inference=settings_of(flags))
+    of_clip = [frame.l1 for frame in evaluation.frames if frame.group.bank_video == other]
+    assert len(of_clip) == int(measured[1]) == 19
+    assert float(measured[2]) == pytest.approx(np.mean(of_clip), abs=2e-3)
+    written = json.loads((results / "test.json").read_text())
+    assert written["overall"]["scores"]["model"]["l1"] == pytest.approx(evaluation.l1, rel=1e-6)
+    assert written["image_size"] == f"{shape[0]}x{shape[1]}"
     encoded = frames_of(out)
     assert len(encoded) == 19
-    assert encoded[0].shape == (32, 32)
+    assert encoded[0].shape == shape
+
+
+def settings_of(flags: list[str]) -> InferenceSettings:
+    """Those that the command's flags ask for."""
+    given = dict(zip(flags[::2], flags[1::2], strict=True))
+    size = parse_size(given["--image-size"]) if "--image-size" in given else None
+    return InferenceSettings(size, float(given["--warp-margin"]) if "--warp-margin" in given else None)
 
 
 def test_a_videos_bank_is_the_one_that_its_dataset_holds(dataset: Path, clips: list[Path]) -> None:
@@ -304,11 +334,9 @@ def test_views_show_every_stream_and_mask() -> None:
         out = Generator(config)(torch.rand(2, 3, 3, 32, 32), torch.zeros(2, 3, 2, 32, 32))
     bank = np.zeros((3, 32, 32, 3), np.uint8)
     points = np.full((2, 68, 2), 15.5, np.float32)
-    shapes = {
-        kind: View(kind, bank, 32).draw(out, points, None)[0].shape for kind in ("output", "side-by-side", "masks")
-    }
+    shapes = {kind: View(kind, bank).draw(out, points, None)[0].shape for kind in ("output", "side-by-side", "masks")}
     assert shapes == {"output": (32, 32, 3), "side-by-side": (142, 352, 3), "masks": (280, 700, 3)}
-    merge_cell = View("masks", bank, 32, zoom=4).draw(out, points, None)[1][22 : 22 + 128, 5 * 132 + 4 : 6 * 132]
+    merge_cell = View("masks", bank, zoom=4).draw(out, points, None)[1][22 : 22 + 128, 5 * 132 + 4 : 6 * 132]
     assert merge_cell.mean() == pytest.approx(255 * float(out.merge_mask[1].mean()), abs=1)
     plain = np.full((32, 32, 3), 200, np.uint8)
     stamped = Watermark().stamp(plain)
@@ -365,7 +393,15 @@ Change = Callable[[dict[str, str], Path, Path], dict[str, str]]
         (lambda flags, _, __: {**flags, "--source-video": "x"}, "--source-video must be one of volunteers/08F"),
         (lambda flags, _, tmp: {**flags, "--source": str(tmp)}, "--speaker and --source-video are for a dataset"),
         (lambda flags, _, __: {**flags, "--out": "clip.gif"}, "clip.gif: the result must be a file ending in .mp4"),
-        (lambda flags, _, __: {**flags, "--image-size": "50"}, "image_size must be a multiple of 16"),
+        (
+            lambda flags, _, __: {**flags, "--image-size": "32x50"},
+            "image_size must be a multiple of 4, at least 32, got 50",
+        ),
+        (
+            lambda flags, _, __: {**flags, "--image-size": "32x"},
+            "--image-size must be a number or HEIGHTxWIDTH, got '32x'",
+        ),
+        (lambda flags, _, __: {**flags, "--warp-margin": "-3"}, "--warp-margin must be above 0 and below 1000, got -3"),
         (lambda flags, _, tmp: {**flags, "--driver": str(tmp / "none.mp4")}, "none.mp4: no such file or folder"),
         (lambda flags, _, tmp: {**flags, "--audio": str(tmp / "none.wav")}, "none.wav: no such sound file"),
         (lambda flags, _, __: {**flags, "--batch-size": "0"}, "--batch-size must be at least 1, got 0"),
