@@ -13,7 +13,7 @@ from pipeline.result import DROP_REASONS, VideoResult
 if TYPE_CHECKING:
     import pandas
 
-TEXT_COLUMNS = ("id", "speaker", "split", "path", "sha256", "shard", "status", "error", "warning")
+TEXT_COLUMNS = ("id", "speaker", "split", "path", "sha256", "shard", "status", "error", "note", "warning")
 
 
 class ManifestRow(NamedTuple):
@@ -70,11 +70,13 @@ def _columns(result: VideoResult, root: Path, shard: str | None) -> dict[str, An
         "frames_kept": result.frames_kept if arrived else 0,
         **{f"dropped_{reason}": result.drops.get(reason, 0) for reason in DROP_REASONS},
         "frames_other_faces": result.frames_other_faces,
+        "people": result.people,
         "face_width_px": result.face_width_px,
         "scale": result.scale,
         "padding": result.padding,
         "shard": shard if arrived else "",
         "status": result.status,
         "error": result.error,
+        "note": result.note,
         "warning": result.warning,
     }

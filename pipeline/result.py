@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.corpora import Source
 from pipeline.files import atomic_write
 
-DROP_REASONS = ("no_face", "too_small", "out_of_frame")
+DROP_REASONS = ("no_face", "too_small", "out_of_frame", "other_person", "corrupt")
 # Reasons that may lie in the circumstances: such videos are tried again as long as the build is unfinished.
 PASSING_REASONS = ("changed", "crashed", "timeout", "vanished")
 
@@ -23,6 +23,7 @@ class VideoResult:
     split: str
     status: str = "ok"
     error: str = ""
+    note: str = ""
     warning: str = ""
     sha256: str = ""
     fps: float = 0.0
@@ -32,6 +33,7 @@ class VideoResult:
     frames_kept: int = 0
     drops: dict[str, int] = field(default_factory=dict)
     frames_other_faces: int = 0
+    people: int = 0
     face_width_px: float = 0.0
     scale: float = 0.0
     padding: float = 0.0

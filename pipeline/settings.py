@@ -13,6 +13,8 @@ from pipeline.shards.schema import STORAGES
 from pipeline.tracking import SearchSettings, TrackSettings
 
 CENTRE_NAMES = ("nose", "eyes")
+SCENES = ("main", "keep")
+AFTER_DAMAGE = ("keep", "drop")
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,23 @@ class Settings:
     k_floor: float = 0.3
     smooth_landmarks: float = 0.0  # standard deviation in frames of a Gaussian over the landmarks; 0: none
     smooth_centres: float = 0.0  # the same, over the crop's centre alone
+    min_seconds: float = 0.0  # of kept frames; a video with less is left out
+    scenes: str = "main"  # of a video of several people: those of the "main" one, or "keep" all
+    after_damage: str = "keep"  # or "drop" what follows a corrupt frame up to the next key frame
     storage: str = "zstd"  # compression of frames
     track: TrackSettings = field(default_factory=TrackSettings)
 
     def __post_init__(self) -> None:
         _one_of("crop-centre", self.centre, CENTRE_NAMES)
+        _one_of("scenes", self.scenes, SCENES)
+        _one_of("after-damage", self.after_damage, AFTER_DAMAGE)
         _one_of("storage", self.storage, tuple(STORAGES))
         _within("face-fraction", self.face_fraction, 0.1, 1.0)
         _within("max-padding", self.max_padding, 0.0, 1.0)
         _within("min-face-px", self.min_face_px, 1.0, 10000.0)
         _within("smooth-landmarks", self.smooth_landmarks, 0.0, 100.0)
         _within("smooth-centres", self.smooth_centres, 0.0, 100.0)
+        _within("min-seconds", self.min_seconds, 0.0, 10000.0)
         _within("bank-size", self.bank_size, 1, 1000)
 
     @property

@@ -11,74 +11,105 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.decode import Frame, VideoReader
+from pipeline.decode.times import mended_times
 from pipeline.files import atomic_write
 from pipeline.geometry import LANDMARKS, Points
-from pipeline.tracking import FaceTracker, TrackSettings
+from pipeline.tracking import FaceObservation, FaceTracker, People, TrackSettings
 
-MAX_WARNINGS = 3
+MAX_COMPLAINTS = 3  # of ffmpeg's, in a manifest
+NOT_LOOKED_AT = FaceObservation(None, 0.0, 0, "corrupt")
+WHOLE, AFTER_CORRUPT, CORRUPT = 0, 1, 2  # of a picture: the decoder had to make up a part of corrupt ones
+ARRAYS = ("frame_index", "pts_seconds", "sizes", "damage", "landmarks", "score", "faces", "person")
 
 
 @dataclass(frozen=True)
 class Track:
-    """Every decoded frame of one video, in presentation order; n rows."""
+    """Every decoded frame of one video, in presentation order; n rows.
 
-    fps: float
-    width: int
-    height: int
-    warnings: tuple[str, ...]  # what the decoder complained of
+    Pixels are square, upright ones, as `pipeline.decode` gives them.
+    """
+
+    fps: float  # at which most frames follow each other
+    notes: tuple[str, ...]  # what the decoder did so that pictures are as shown
+    warnings: tuple[str, ...]  # what is not as it should be, and what the decoder complained of
     frame_index: npt.NDArray[np.int32]  # (n,)
-    pts_seconds: npt.NDArray[np.float64]  # (n,)
-    landmarks: npt.NDArray[np.float32]  # (n, 68, 2) source pixels; NaN without a credible face
+    pts_seconds: npt.NDArray[np.float64]  # (n,) rising
+    sizes: npt.NDArray[np.int32]  # (n, 2) width and height of the picture
+    damage: npt.NDArray[np.int8]  # (n,) WHOLE, CORRUPT, or AFTER_CORRUPT and before the next key frame
+    landmarks: npt.NDArray[np.float32]  # (n, 68, 2) source pixels; NaN without a credible face, or in a corrupt frame
     score: npt.NDArray[np.float32]  # (n,) of the detector; NaN likewise
     faces: npt.NDArray[np.int32]  # (n,) credible faces seen
+    person: npt.NDArray[np.int32]  # (n,) whose face: 0 for the main person, then 1, 2, ...; -1 without landmarks
 
     def __len__(self) -> int:
         return len(self.frame_index)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the first frame."""
+        return int(self.sizes[0, 0]), int(self.sizes[0, 1])
 
 
 def follow(
     path: Path, settings: TrackSettings, landmark_model: Path, on_face: Callable[[int, Frame, Points], None]
 ) -> Track:
-    """Decode a video once and track its main face.
+    """Decode a video once, track the main face of each scene, and tell whose it is.
+
+    Corrupt frames are not looked at.
 
     Args:
         on_face: called with the place (0-based), the frame and its landmarks wherever there is a face.
 
     Raises:
         VideoError: the video cannot be decoded.
+        InputError: there are several scenes, and the face recognition model is missing.
     """
-    frame_index, pts_seconds, score, faces = [], [], [], []
+    frame_index, pts_seconds, sizes, score, faces = [], [], [], [], []
+    damage: list[int] = []
     landmarks = bytearray()  # a list of arrays would take as much again to join
     nowhere = np.full((LANDMARKS, 2), np.nan, np.float32)
     tracker: FaceTracker | None = None
+    people = People()
     with VideoReader(path) as reader:
         for place, frame in enumerate(reader):
             tracker = tracker or FaceTracker(settings, landmark_model, studio_range=not frame.colour.full_range)
-            seen = tracker.observe(frame.y)
-            if seen.landmarks is not None:
+            seen = NOT_LOOKED_AT if frame.corrupt else tracker.observe(frame.y)
+            if seen.landmarks is None:
+                people.see_nobody()
+            else:
                 on_face(place, frame, seen.landmarks)
+                people.see((frame.y, frame.u, frame.v), seen.landmarks, seen.begins)
             frame_index.append(frame.index)
             pts_seconds.append(frame.pts_seconds)
+            sizes.append(frame.y.shape[::-1])
+            damage.append(_damage(frame, damage[-1] if damage else WHOLE))
             landmarks += (nowhere if seen.landmarks is None else seen.landmarks).tobytes()
             score.append(np.nan if seen.landmarks is None else seen.score)
             faces.append(seen.faces)
+    times = mended_times(np.array(pts_seconds, np.float64), reader.fps)
     return Track(
-        reader.fps,
-        reader.width,
-        reader.height,
-        tuple(reader.errors[:MAX_WARNINGS]),
+        times.fps,
+        tuple(reader.notes),
+        (*times.warnings, *reader.warnings, *_damage_warnings(damage), *reader.errors[:MAX_COMPLAINTS]),
         np.array(frame_index, np.int32),
-        _times(np.array(pts_seconds), reader.fps),
+        times.seconds,
+        np.array(sizes, np.int32),
+        np.array(damage, np.int8),
         np.frombuffer(landmarks, np.float32).reshape(-1, LANDMARKS, 2),
         np.array(score, np.float32),
         np.array(faces, np.int32),
+        people.tell_apart(),
     )
 
 
-def _times(pts_seconds: npt.NDArray[np.float64], fps: float) -> npt.NDArray[np.float64]:
-    """Timestamps, where the container has none counted from the frame rate."""
-    counted = np.arange(len(pts_seconds)) / (fps or 25.0)
-    return np.where(np.isfinite(pts_seconds), pts_seconds, counted)
+def _damage(frame: Frame, before: int) -> int:
+    """What a frame suffers of, given that of the frame before it."""
+    return CORRUPT if frame.corrupt else WHOLE if frame.key or before == WHOLE else AFTER_CORRUPT
+
+
+def _damage_warnings(damage: list[int]) -> list[str]:
+    count = damage.count(AFTER_CORRUPT)
+    return [f"{count} frames that follow corrupt ones, with no key frame between, may show their damage"] * (count > 0)
 
 
 def save_track(path: Path, track: Track, source_sha256: str) -> None:
@@ -95,14 +126,9 @@ def load_track(path: Path, source_sha256: str) -> Track | None:
                 return None
             return Track(
                 fps=float(kept["fps"]),
-                width=int(kept["width"]),
-                height=int(kept["height"]),
+                notes=tuple(str(line) for line in kept["notes"]),
                 warnings=tuple(str(line) for line in kept["warnings"]),
-                frame_index=kept["frame_index"],
-                pts_seconds=kept["pts_seconds"],
-                landmarks=kept["landmarks"],
-                score=kept["score"],
-                faces=kept["faces"],
+                **{name: kept[name] for name in ARRAYS},
             )
     except (FileNotFoundError, BadZipFile, KeyError, ValueError):
         return None  # absent or damaged: it is made again

@@ -16,7 +16,8 @@ from pipeline.geometry import LANDMARKS, Points
 from pipeline.preparing.crops import ANCHOR
 from pipeline.preparing.tracked_clip import TrackedClip, Transform, crop_track, track_clip
 from pipeline.settings import Settings
-from pipeline.track import Track
+from pipeline.track import WHOLE, Track
+from pipeline.tracking import NOBODY
 
 Fit = Literal["position-scale", "shape", "none"]
 FITS: tuple[Fit, ...] = get_args(Fit)
@@ -75,26 +76,33 @@ def open_driver(
     times = np.arange(len(points)) / rate
     if fit == "none":
         return Driver(path, rate, times, points, None)
-    count = len(points)
-    nothing = np.zeros(count, np.float32)
-    frames = np.arange(count, dtype=np.int32)
-    extent = int(np.nanmax(np.abs(points))) + 1
-    track = Track(rate, extent, extent, (), frames, times, points, nothing, np.ones(count, np.int32))
     generous = replace(settings, min_face_px=1.0)  # points have no resolution that could be too low
-    return replace(_of_clip(crop_track(path, track, generous, "driver")), transforms=None)
+    return replace(_of_clip(crop_track(path, _track_of(points, rate, times), generous, "driver")), transforms=None)
+
+
+def _track_of(points: Points, rate: float, times: npt.NDArray[np.float64]) -> Track:
+    """Landmarks as if they had been found in pictures that have room for them all."""
+    count = len(points)
+    low, high = np.nanmin(points, axis=(0, 1)), np.nanmax(points, axis=(0, 1))
+    points = points - np.minimum(np.floor(low), 0)
+    sizes = np.tile((high - np.minimum(np.floor(low), 0)).astype(np.int32) + 1, (count, 1))
+    return Track(
+        fps=rate,
+        notes=(),
+        warnings=(),
+        frame_index=np.arange(count, dtype=np.int32),
+        pts_seconds=times,
+        sizes=sizes,
+        damage=np.full(count, WHOLE, np.int8),
+        landmarks=points,
+        score=np.zeros(count, np.float32),
+        faces=np.ones(count, np.int32),
+        person=np.where(np.isfinite(points[:, 0, 0]), 0, NOBODY).astype(np.int32),
+    )
 
 
 def _of_clip(clip: TrackedClip) -> Driver:
-    return Driver(clip.path, _frame_rate(clip), clip.pts_seconds, clip.landmarks, clip.transforms)
-
-
-def _frame_rate(clip: TrackedClip) -> float:
-    """The container's frame rate, unless its timestamps tell of a quite different one, as variable rates do."""
-    span = float(clip.pts_seconds[-1] - clip.pts_seconds[0])
-    average = (len(clip.pts_seconds) - 1) / span if span > 0 else 0.0
-    if clip.fps > 0 and (not average or 2 / 3 < clip.fps / average < 3 / 2):
-        return clip.fps
-    return average or DEFAULT_FPS
+    return Driver(clip.path, clip.fps, clip.pts_seconds, clip.landmarks, clip.transforms)
 
 
 def read_landmarks(path: Path) -> tuple[Points, float | None]:

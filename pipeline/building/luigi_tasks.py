@@ -23,7 +23,7 @@ from pipeline.corpora import Source
 from pipeline.errors import InputError
 from pipeline.preparing.video import load_models
 from pipeline.result import VideoResult
-from pipeline.settings import CENTRE_NAMES, Settings, digest_of
+from pipeline.settings import AFTER_DAMAGE, CENTRE_NAMES, SCENES, Settings, digest_of
 from pipeline.shards.dataset import DATASET_FILE, open_dataset
 from pipeline.shards.schema import STORAGES
 from pipeline.tracking import TrackSettings
@@ -120,6 +120,19 @@ class Build(luigi.Task):  # type: ignore[misc]
         default=_DEFAULT.max_padding, description="share of a crop outside the picture above which it is dropped"
     )
     bank_size = luigi.IntParameter(default=_DEFAULT.bank_size, description="images in a speaker's bank (N)")
+    min_seconds = luigi.FloatParameter(
+        default=_DEFAULT.min_seconds, description="a video of which less is kept is left out (too_short)"
+    )
+    scenes = luigi.ChoiceParameter(
+        choices=SCENES,
+        default=_DEFAULT.scenes,
+        description="of a video that shows several people one after the other: the main one's scenes, or keep all",
+    )
+    after_damage = luigi.ChoiceParameter(
+        choices=AFTER_DAMAGE,
+        default=_DEFAULT.after_damage,
+        description="what follows a corrupt frame, which is dropped, up to the next key frame: keep, or drop as well",
+    )
     subpixel_landmarks = luigi.BoolParameter(
         description="landmarks as dlib's model gives them, not rounded to whole source pixels: steadier on small faces"
     )
@@ -182,6 +195,9 @@ class Build(luigi.Task):  # type: ignore[misc]
             min_face_px=self.min_face_px,
             max_padding=self.max_padding,
             bank_size=self.bank_size,
+            min_seconds=self.min_seconds,
+            scenes=self.scenes,
+            after_damage=self.after_damage,
             smooth_landmarks=self.smooth_landmarks,
             smooth_centres=self.smooth_centres,
             storage=self.storage,

@@ -15,8 +15,8 @@ from pipeline.decode import Frame, read_frames
 from pipeline.errors import InputError
 from pipeline.geometry import LANDMARKS, Points
 from pipeline.preparing import crops
+from pipeline.preparing.crop_plan import plan_crops, steadied
 from pipeline.preparing.regions import keep_region
-from pipeline.preparing.video import plan_cuts
 from pipeline.settings import Settings
 from pipeline.shards import FRAME_SIZE
 from pipeline.track import Track, follow
@@ -31,9 +31,10 @@ class TrackedClip:
 
     Attributes:
         path: the video.
-        fps: nominal frame rate.
-        pts_seconds: (n,) presentation times.
-        landmarks: (n, 68, 2) float32 in pixels of a 224-pixel crop; NaN without a face that is large enough.
+        fps: frame rate, at which most frames follow each other.
+        pts_seconds: (n,) presentation times, rising.
+        landmarks: (n, 68, 2) float32 in pixels of a 224-pixel crop; NaN without a face of the main person that is
+            large enough, with eyes, nose and mouth in an undamaged picture.
         transforms: (n, 2, 3) float32, source pixels -> crop pixels; NaN likewise.
         kept: (k,) the frames that a dataset would keep: a face, large enough, inside the picture.
     """
@@ -77,20 +78,18 @@ def crop_track(path: Path, track: Track, settings: Settings, role: str) -> Track
     Raises:
         InputError: no face that is large enough.
     """
-    cuts, drops, scale = plan_cuts(track, settings)
-    if not scale:
-        what = "no face" if drops["no_face"] == len(track) else f"no face wider than {settings.min_face_px:g} pixels"
+    track = steadied(track, settings)
+    plan = plan_crops(track, settings)
+    if not plan.scale:
+        reasons = [reason for reason, count in plan.drops.items() if count]
+        wide = f"no face wider than {settings.min_face_px:g} pixels"
+        what = {("no_face",): "no face", ("too_small",): wide, ("no_face", "too_small"): wide}.get(tuple(reasons))
+        what = what or f"no face to be used ({', '.join(reasons)})"
         raise InputError(f"{path}: {what} in any of the {role}'s {len(track)} frames; use another video")
     landmarks = np.full((len(track), LANDMARKS, 2), np.nan, np.float32)
-    transforms = np.full((len(track), 2, 3), np.nan, np.float32)
-    seen = np.isfinite(track.landmarks[:, 0, 0])
-    for place in np.flatnonzero(seen):
-        points = track.landmarks[place]
-        if geometry.face_width(points) >= settings.min_face_px:
-            transforms[place] = crops.crop_transform(points, scale, settings.centre, FRAME_SIZE)
-            landmarks[place] = geometry.apply_affine(transforms[place], points)
-    kept = np.array([cut.frame for cut in cuts], np.int64)
-    return TrackedClip(path, track.fps, track.pts_seconds, landmarks, transforms, kept)
+    for place in np.flatnonzero(np.isfinite(plan.transforms[:, 0, 0])).tolist():
+        landmarks[place] = geometry.apply_affine(plan.transforms[place], track.landmarks[place])
+    return TrackedClip(path, track.fps, track.pts_seconds, landmarks, plan.transforms, plan.kept)
 
 
 def resized(transform: Transform, size: int) -> Transform:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib
 import stat
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -22,10 +21,10 @@ from pipeline.errors import InputError, VideoError
 from pipeline.files import sha256_of
 from pipeline.preparing import crops
 from pipeline.preparing.bank import choose_bank
+from pipeline.preparing.crop_plan import CropPlan, plan_crops, steadied
 from pipeline.preparing.k_map import k_codes, k_table
 from pipeline.preparing.regions import Box, RegionStore, keep_region
-from pipeline.preparing.smoothing import smooth
-from pipeline.result import DROP_REASONS, VideoResult, failed, load_result, save_result
+from pipeline.result import VideoResult, failed, load_result, save_result
 from pipeline.settings import Settings, digest_of
 from pipeline.shards import FRAME_SIZE, FrameRow, VideoEntry, write_shard
 from pipeline.track import Track, follow, load_track, save_track
@@ -36,7 +35,6 @@ from pipeline.tracking.predictor import load_ensemble
 READINGS = 2  # a file that changed while it was read is read again, but not for ever
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
-BLOCK = 4096  # frames whose landmarks are measured at a time
 REGION_BUDGET = 256 << 20  # bytes of picture kept while a video is tracked; what is beyond is decoded a second time
 
 
@@ -133,25 +131,29 @@ def _prepare(path: Path, blank: VideoResult, settings: Settings, put: Places, mo
     if track is None:
         track, store = _track(path, settings, model)
         save_track(put.track, track, blank.sha256)
+    width, height = track.size
     result = replace(
         blank,
         fps=track.fps,
-        width=track.width,
-        height=track.height,
+        width=width,
+        height=height,
         frames_seen=len(track),
+        people=int(track.person.max()) + 1,
+        note="; ".join(track.notes),
         warning="; ".join(track.warnings),
     )
-    track = replace(track, landmarks=smooth(track.landmarks, settings.smooth_landmarks))
-    cuts, drops, scale = plan_cuts(track, settings)
-    result = replace(result, drops=drops, frames_kept=len(cuts), scale=scale)
-    if len(cuts) < settings.bank_size:
-        return replace(result, status="failed", error=_too_few(path, track, drops, settings))
-    kept = [cut.frame for cut in cuts]
+    track = steadied(track, settings)
+    plan = plan_crops(track, settings)
+    result = replace(result, drops=plan.drops, frames_kept=len(plan.kept), scale=plan.scale)
+    if len(plan.kept) < settings.bank_size or len(plan.kept) / track.fps < settings.min_seconds:
+        return replace(result, status="failed", error=_too_few(path, track, plan, settings))
+    kept = plan.kept.tolist()
+    cuts = [Cut(place, plan.transforms[place]) for place in kept]
     entry, rows = _rows(path, track, cuts, store, settings)
     entry = replace(entry, id=blank.id, speaker=blank.speaker, source_sha256=blank.sha256)
     levels = k_table(settings.k_gamma, settings.k_floor).levels
     write_shard(put.shard, entry, rows, levels, settings.storage)
-    paddings = [crops.padding_fraction(cut.transform, FRAME_SIZE, track.width, track.height) for cut in cuts]
+    paddings = [crops.padding_fraction(cut.transform, FRAME_SIZE, *track.sizes[cut.frame].tolist()) for cut in cuts]
     return replace(
         result,
         frames_other_faces=int((track.faces[kept] > 1).sum()),
@@ -177,38 +179,15 @@ def _model(model: Path | None) -> Path:
     return landmark_model_path(model)
 
 
-def plan_cuts(track: Track, settings: Settings) -> tuple[list[Cut], dict[str, int], float]:
-    """Which frames are kept, where each crop lies, and how many were dropped for which reason.
-
-    Returns:
-        The cuts in order of time, drops by reason, and the video's scale (0 where no frame was left to measure).
-    """
-    drops = Counter(dict.fromkeys(DROP_REASONS, 0))
-    widths = geometry.face_width(track.landmarks)  # NaN where there is no face
-    seen, wide = np.isfinite(widths), widths >= settings.min_face_px
-    drops["no_face"] = int((~seen).sum())
-    drops["too_small"] = int((seen & ~wide).sum())
-    if not wide.any():
-        return [], dict(drops), 0.0
-    blocks = np.split(track.landmarks, range(BLOCK, len(track), BLOCK))  # a long video's differences are many bytes
-    reaches = np.concatenate([crops.reach(block, settings.centre) for block in blocks])
-    scale = crops.crop_scale(widths[wide], reaches[wide], settings.face_fraction, FRAME_SIZE)
-    steady = smooth(track.landmarks, settings.smooth_centres)
-    cuts = []
-    for place in np.flatnonzero(wide):
-        transform = crops.crop_transform(steady[place], scale, settings.centre, FRAME_SIZE)
-        if crops.padding_fraction(transform, FRAME_SIZE, track.width, track.height) > settings.max_padding:
-            drops["out_of_frame"] += 1
-        else:
-            cuts.append(Cut(int(place), transform))
-    return cuts, dict(drops), scale
-
-
-def _too_few(path: Path, track: Track, drops: dict[str, int], settings: Settings) -> str:
-    worst = max(drops, key=lambda reason: drops[reason])
-    reason = worst if drops[worst] else "too_short"
-    counts = ", ".join(f"{count} {name}" for name, count in drops.items() if count) or "none dropped"
-    return f"{reason}: {path}: of {len(track)} frames fewer than the bank's {settings.bank_size} are left ({counts})"
+def _too_few(path: Path, track: Track, plan: CropPlan, settings: Settings) -> str:
+    worst = max(plan.drops, key=plan.drops.__getitem__)
+    reason = worst if plan.drops[worst] else "too_short"
+    counts = ", ".join(f"{count} {name}" for name, count in plan.drops.items() if count) or "none dropped"
+    if len(plan.kept) < settings.bank_size:
+        least = f"fewer than the bank's {settings.bank_size} are left"
+    else:
+        least = f"{len(plan.kept)} are left, less than {settings.min_seconds:g} s"
+    return f"{reason}: {path}: of {len(track)} frames {least} ({counts})"
 
 
 def _rows(
@@ -243,7 +222,8 @@ def _pixels(path: Path, track: Track, cuts: Sequence[Cut], store: RegionStore) -
     """The crops, from the regions kept while tracking; from a second decoding where those do not reach."""
 
     def box(cut: Cut) -> Box:
-        return crops.source_box(cut.transform, FRAME_SIZE).clipped(track.width, track.height)
+        width, height = track.sizes[cut.frame].tolist()
+        return crops.source_box(cut.transform, FRAME_SIZE).clipped(width, height)
 
     missing = [cut.frame for cut in cuts if not store.covers(cut.frame, box(cut))]
     again = _decode_again(path, missing)

@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from pipeline.decode import Frame, VideoReader
 from pipeline.errors import VideoError
-from pipeline.geometry import Points, face_width
+from pipeline.geometry import Points
 from pipeline.preparing import crops
+from pipeline.preparing.crop_plan import plan_crops
 from pipeline.preparing.regions import Box
-from pipeline.preparing.video import plan_cuts
 from pipeline.report.gather import Entry, Gathered, read_track
 from pipeline.report.pictures import Picture, data_uri
 from pipeline.result import DROP_REASONS
@@ -25,6 +25,7 @@ from pipeline.track import Track
 SIDE = 480  # of an example, at most
 TRIES = 3  # videos, for an example of one reason
 DECODED_AT_MOST = 3000  # frames, to reach an example
+CROP_SETTINGS = ("centre", "face_fraction", "min_face_px", "max_padding", "scenes", "after_damage")
 LANDMARK_COLOUR, CROP_COLOUR = (90, 255, 160), (255, 210, 60)
 
 
@@ -89,25 +90,19 @@ def _from_source(gathered: Gathered, entry: Entry, place: int, reason: str) -> D
 
 def _crop_settings(config: dict[str, Any]) -> Settings:
     """The settings that drop frames; those of the tracker may have other names by now, and are not needed."""
-    return Settings(**{name: config[name] for name in ("centre", "face_fraction", "min_face_px", "max_padding")})
+    return Settings(**{name: config[name] for name in CROP_SETTINGS if name in config})
 
 
 def _dropped_frame(track: Track, settings: Settings, reason: str) -> tuple[int, Box | None]:
     """A frame in the middle of those dropped for that reason, and the outline of its crop if that is what was wrong."""
-    cuts, _, scale = plan_cuts(track, settings)
-    seen = np.isfinite(track.landmarks[:, 0, 0])
-    wide = np.zeros(len(track), bool)
-    wide[seen] = face_width(track.landmarks[seen]) >= settings.min_face_px
-    dropped = ~np.isin(np.arange(len(track)), [cut.frame for cut in cuts])
-    places = np.flatnonzero({"no_face": ~seen, "too_small": seen & ~wide, "out_of_frame": wide & dropped}[reason])
+    plan = plan_crops(track, settings)
+    places = np.flatnonzero(plan.dropped == DROP_REASONS.index(reason))
     if not len(places):
         raise VideoError("vanished", "its landmarks in the work folder are of another build")
     near = places[places < DECODED_AT_MOST]
     number = int(near[len(near) // 2] if len(near) else places[0])
-    if reason != "out_of_frame":
-        return number, None
-    transform = crops.crop_transform(track.landmarks[number], scale, settings.centre, FRAME_SIZE)
-    return number, crops.source_box(transform, FRAME_SIZE)
+    transform = plan.transforms[number]
+    return number, crops.source_box(transform, FRAME_SIZE) if np.isfinite(transform).all() else None
 
 
 def _drawn(frame: Frame, points: Points, box: Box | None) -> Picture:

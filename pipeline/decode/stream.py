@@ -1,0 +1,41 @@
+"""Which of a file's streams is the video: not its cover, and of several the one that a player would show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from av.stream import Disposition
+
+MAX_PIXELS = 8192 * 8192  # a larger picture is refused by the decoder, before memory is spent
+# Containers that hold their own pictures. Playlists and scripts, which make ffmpeg open other files, are left out.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts,asf,flv,ogg,dv,mxf,gif,h264,hevc,m4v,ivf,nut,"
+    "yuv4mpegpipe,rm,swf,wtv"
+)
+OPTIONS = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS, "max_pixels": str(MAX_PIXELS)}
+
+STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
+
+
+def choose_stream(container: Any) -> tuple[Any, str]:
+    """The video stream of an open container: the default one, of several the largest, of equals the first.
+
+    Covers and thumbnails do not count, and a stream of a single picture only where there is no other.
+
+    Returns:
+        The stream and "", or None and why there is none.
+    """
+    pictures = [stream for stream in container.streams.video if stream.codec_context is not None]
+    videos = [stream for stream in pictures if not stream.disposition & STILLS]
+    if videos:
+        return max(videos, key=_rank), ""
+    sound = "sound" if container.streams.audio else ""
+    if pictures:
+        return None, f"it has no video stream, only {' and '.join(filter(None, (sound, 'a cover picture')))}"
+    return None, "it has no video stream" + (f", only {sound}" if sound else "")
+
+
+def _rank(stream: Any) -> tuple[bool, bool, int, int]:
+    context = stream.codec_context
+    default = bool(stream.disposition & Disposition.default)
+    return stream.frames != 1, default, context.width * context.height, -stream.index

@@ -1,0 +1,100 @@
+"""Which frames of a video are kept, why the others are not, and how each is cut: one scale for the whole video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import geometry
+from pipeline.preparing import crops
+from pipeline.preparing.smoothing import smooth
+from pipeline.result import DROP_REASONS
+from pipeline.settings import Settings
+from pipeline.shards import FRAME_SIZE
+from pipeline.track import CORRUPT, WHOLE, Track
+
+BLOCK = 4096  # frames whose landmarks are measured at a time
+# Nose, eyes and mouth (28 to 68 in the paper's numbering): outside the picture, where nothing is seen, they are
+# guessed. So are jaw and brows, in every close-up, but neither the crop's place nor the bank depends on those.
+OF_CONSEQUENCE = slice(27, 68)
+KEPT = -1
+
+
+@dataclass(frozen=True)
+class CropPlan:
+    """What becomes of each frame of a track, n rows.
+
+    Attributes:
+        scale: crop pixels per source pixel; 0 where no frame was left to measure.
+        dropped: (n,) places in `DROP_REASONS`, `KEPT` for frames that are kept.
+        transforms: (n, 2, 3) float32 source pixels -> crop pixels; NaN without a face that is to be cropped. Frames
+            that are out of the picture by their padding alone have one.
+    """
+
+    scale: float
+    dropped: npt.NDArray[np.int8]
+    transforms: npt.NDArray[np.float32]
+
+    @property
+    def kept(self) -> npt.NDArray[np.int64]:
+        """(k,) places of the frames that are kept, rising."""
+        return np.flatnonzero(self.dropped == KEPT)
+
+    @property
+    def drops(self) -> dict[str, int]:
+        """Frames dropped, by reason."""
+        return {reason: int((self.dropped == place).sum()) for place, reason in enumerate(DROP_REASONS)}
+
+
+def steadied(track: Track, settings: Settings) -> Track:
+    """The track with its landmarks smoothed as the settings want it, the main person's apart from the others'."""
+    if settings.smooth_landmarks == 0:
+        return track
+    landmarks = track.landmarks
+    if settings.scenes == "main":
+        landmarks = np.where(track.person[:, None, None] > 0, np.float32(np.nan), landmarks)
+    smoothed = smooth(landmarks, settings.smooth_landmarks)
+    return replace(track, landmarks=np.where(np.isfinite(smoothed), smoothed, track.landmarks))
+
+
+def plan_crops(track: Track, settings: Settings) -> CropPlan:
+    """Plan the crops of a track, whose landmarks are as they should be stored (`steadied`)."""
+    widths = geometry.face_width(track.landmarks)  # NaN where there is no face
+    dropped = np.full(len(track), KEPT, np.int8)
+
+    def drop(reason: str, where: npt.NDArray[np.bool_]) -> None:  # the first reason counts
+        dropped[where & (dropped == KEPT)] = DROP_REASONS.index(reason)
+
+    drop("corrupt", track.damage >= CORRUPT if settings.after_damage == "keep" else track.damage != WHOLE)
+    drop("no_face", ~np.isfinite(widths))
+    if settings.scenes == "main":
+        drop("other_person", track.person > 0)
+    drop("too_small", widths < settings.min_face_px)
+    drop("out_of_frame", ~_inside(track))
+    transforms = np.full((len(track), 2, 3), np.nan, np.float32)
+    measured = np.flatnonzero(dropped == KEPT)
+    if not len(measured):
+        return CropPlan(0.0, dropped, transforms)
+    blocks = np.split(track.landmarks, range(BLOCK, len(track), BLOCK))  # a long video's differences are many bytes
+    reaches = np.concatenate([crops.reach(block, settings.centre) for block in blocks])
+    scale = crops.crop_scale(widths[measured], reaches[measured], settings.face_fraction, FRAME_SIZE)
+    steady = smooth(track.landmarks, settings.smooth_centres)
+    for place in measured.tolist():
+        transforms[place] = crops.crop_transform(steady[place], scale, settings.centre, FRAME_SIZE)
+        width, height = track.sizes[place].tolist()
+        if crops.padding_fraction(transforms[place], FRAME_SIZE, width, height) > settings.max_padding:
+            dropped[place] = DROP_REASONS.index("out_of_frame")
+    return CropPlan(scale, dropped, transforms)
+
+
+def _inside(track: Track) -> npt.NDArray[np.bool_]:
+    """(n,) whether all that matters of a face lies in the picture; True where there is none."""
+    inside = np.ones(len(track), np.bool_)
+    for first in range(0, len(track), BLOCK):
+        block = slice(first, first + BLOCK)
+        points = track.landmarks[block, OF_CONSEQUENCE]
+        beyond = (points < -0.5) | (points > track.sizes[block, None, :] - np.float32(0.5))
+        inside[block] = ~beyond.any((1, 2))
+    return inside
