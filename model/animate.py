@@ -113,7 +113,9 @@ def _sound(path: Path, clip: Clip, missing: str) -> Sound:
     start = float(clip.driver.pts_seconds[0])
     cut = missing == "skip" and clip.timeline.faceless
     parts = kept_parts(clip.timeline.times - start, clip.driver.fps) if cut else None
-    return Sound(path, start if path == clip.driver.path else 0.0, parts)
+    if path != clip.driver.path:
+        return Sound(path, 0.0, parts)
+    return Sound(path, start, parts, clip.driver.clock_jumps)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -30,6 +30,7 @@ class Track:
     """
 
     fps: float  # at which most frames follow each other
+    jumps: int  # of the file's clock, that were closed: its sound cannot be found by time
     notes: tuple[str, ...]  # what the decoder did so that pictures are as shown
     warnings: tuple[str, ...]  # what is not as it should be, and what the decoder complained of
     frame_index: npt.NDArray[np.int32]  # (n,)
@@ -89,6 +90,7 @@ def follow(
     times = mended_times(np.array(pts_seconds, np.float64), reader.fps)
     return Track(
         times.fps,
+        times.jumps,
         tuple(reader.notes),
         (*times.warnings, *reader.warnings, *_damage_warnings(damage), *reader.errors[:MAX_COMPLAINTS]),
         np.array(frame_index, np.int32),
@@ -126,6 +128,7 @@ def load_track(path: Path, source_sha256: str) -> Track | None:
                 return None
             return Track(
                 fps=float(kept["fps"]),
+                jumps=int(kept["jumps"]),
                 notes=tuple(str(line) for line in kept["notes"]),
                 warnings=tuple(str(line) for line in kept["warnings"]),
                 **{name: kept[name] for name in ARRAYS},

@@ -39,6 +39,7 @@ class Driver:
         pts_seconds: (n,) when each frame is shown.
         landmarks: (n, 68, 2) float32 in pixels of a 224-pixel crop; NaN where there is no face.
         transforms: (n, 2, 3) float32 source -> crop pixels of a video; None for a landmark file.
+        clock_jumps: the video's clock jumped, which `pts_seconds` do not: its sound has other times.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Driver:
     pts_seconds: npt.NDArray[np.float64]
     landmarks: Points
     transforms: Transform | None
+    clock_jumps: bool = False
 
     @property
     def has_face(self) -> npt.NDArray[np.bool_]:
@@ -88,6 +90,7 @@ def _track_of(points: Points, rate: float, times: npt.NDArray[np.float64]) -> Tr
     sizes = np.tile((high - np.minimum(np.floor(low), 0)).astype(np.int32) + 1, (count, 1))
     return Track(
         fps=rate,
+        jumps=0,
         notes=(),
         warnings=(),
         frame_index=np.arange(count, dtype=np.int32),
@@ -102,7 +105,7 @@ def _track_of(points: Points, rate: float, times: npt.NDArray[np.float64]) -> Tr
 
 
 def _of_clip(clip: TrackedClip) -> Driver:
-    return Driver(clip.path, clip.fps, clip.pts_seconds, clip.landmarks, clip.transforms)
+    return Driver(clip.path, clip.fps, clip.pts_seconds, clip.landmarks, clip.transforms, clip.jumps > 0)
 
 
 def read_landmarks(path: Path) -> tuple[Points, float | None]:

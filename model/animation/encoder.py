@@ -33,11 +33,13 @@ class Sound:
         path: a file with sound; one without gives a silent clip.
         start: seconds of that file at which the clip begins.
         parts: (begin, end) seconds of the clip that are kept; None keeps all.
+        clock_jumps: times in the file are not to be believed but for the first: its samples follow each other.
     """
 
     path: Path
     start: float = 0.0
     parts: Sequence[tuple[float, float]] | None = None
+    clock_jumps: bool = False
 
 
 @contextmanager
@@ -158,7 +160,8 @@ def _command(
 
 def sound_filter(sound: Sound) -> str:
     """ffmpeg's filters that begin the sound with the clip (silence where it begins later) and cut skipped parts."""
-    filters = [
+    filters = ["asetpts=STARTPTS+N/SR/TB"] if sound.clock_jumps else []
+    filters += [
         f"atrim=start={sound.start:.6f}",
         f"asetpts=PTS-{sound.start:.6f}/TB",
         "aresample=async=1:first_pts=0",

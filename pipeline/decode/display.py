@@ -50,7 +50,7 @@ class Display:
     keep their own.
 
     Args:
-        pixel_shape: width over height of a pixel of the stream, asked for each picture.
+        pixel_shape: width over height of a pixel of the stream, asked for key pictures.
         attempt: calls ffmpeg; gives None and notes the complaint where it fails.
         note: told in a sentence what was changed.
         warn: told in a sentence what is not as it should be.
@@ -66,6 +66,7 @@ class Display:
         self._pixel_shape, self._attempt, self._note, self._warn = pixel_shape, attempt, note, warn
         self._chain: _Chain | None = None
         self._kind: _Kind | None = None
+        self._shape = Fraction(0)  # of the pixels
         self._first: Size | None = None  # as shown
         self._interlaced = False  # a picture was, and those after it may be
         self._rotation: int | None = None
@@ -93,10 +94,12 @@ class Display:
         if picture.rotation != self._rotation:  # else not looked at: a picture asked for side data is freed late
             self._rotation = picture.rotation
             self._turn = _turning_filters(picture.side_data.get("DISPLAYMATRIX"))
+        if picture.key_frame or not self._shape:  # between them, the decoder is ahead of the pictures it gives
+            self._shape = self._pixel_shape()
         self._interlaced = self._interlaced or picture.interlaced_frame
         return _Kind(
             (picture.width, picture.height),
-            self._pixel_shape(),
+            self._shape,
             self._turn,
             self._interlaced,
             picture.format.name,

@@ -9,6 +9,7 @@ is darker than 0.3 of it stays as it is; what is brighter, up to ten times white
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -57,7 +58,7 @@ def to_sdr(picture: av.VideoFrame) -> SdrPlanes:
     full = picture.color_range == FULL_RANGE
     yuv_to_rgb = _yuv_to_rgb(int(picture.colorspace), full)
     gamut = np.array(PRIMARIES.get(int(picture.color_primaries), BT2020_TO_709))
-    luma, blues, reds = _tone_map(y, u, v, yuv_to_rgb, gamut, _linear(int(picture.color_trc)), _screen())
+    luma, blues, reds = _tone_map(y, u, v, yuv_to_rgb, gamut, _table(light, int(picture.color_trc)), _table(signal))
     return SdrPlanes(luma, _chroma(blues, 1.8556), _chroma(reds, 1.5748))
 
 
@@ -72,26 +73,27 @@ def _yuv_to_rgb(matrix: int, full_range: bool) -> Floats:
     return np.column_stack([rows, -gain * black - 512 * (rows[:, 1] + rows[:, 2])])
 
 
-@lru_cache(maxsize=2)
-def _linear(transfer: int) -> Table:
+def light(transfer: int) -> Floats:
     """(LEVELS,) light in units of white of a component from 0 to 1."""
     x = np.arange(LEVELS) / (LEVELS - 1)
     if transfer == HLG:  # ITU-R BT.2100, with the system gamma of a 1000 cd/m2 screen on each component, as zscale
         a, b, c = 0.17883277, 0.28466892, 0.55991073
         scene = np.where(x <= 0.5, x * x / 3, (np.exp((x - c) / a) + b) / 12)
-        light = HLG_NITS / WHITE_NITS * scene**1.2
-    else:  # SMPTE ST 2084
-        power = x ** (1 / 78.84375)
-        ratio = np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)
-        light = PQ_NITS / WHITE_NITS * ratio ** (1 / 0.1593017578125)
-    return np.asarray(np.rint(light * GRID) / GRID, np.float32)
+        return np.asarray(HLG_NITS / WHITE_NITS * scene**1.2)
+    power = x ** (1 / 78.84375)  # SMPTE ST 2084
+    ratio = np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)
+    return np.asarray(PQ_NITS / WHITE_NITS * ratio ** (1 / 0.1593017578125))
 
 
-@lru_cache(maxsize=1)
-def _screen() -> Table:
+def signal() -> Floats:
     """(LEVELS,) signal for the square root of light, 0 to that of BEND: the inverse of BT.1886's gamma of 2.4."""
     x = math.sqrt(BEND) * np.arange(LEVELS) / (LEVELS - 1)
-    return np.asarray(np.rint(x ** (2 / 2.4) * GRID) / GRID, np.float32)
+    return np.asarray(x ** (2 / 2.4))
+
+
+@lru_cache(maxsize=3)
+def _table(function: Callable[..., Floats], *arguments: int) -> Table:
+    return np.asarray(np.rint(function(*arguments) * GRID) / GRID, np.float32)
 
 
 _PLANE = types.Array(types.uint16, 2, "A", readonly=True)

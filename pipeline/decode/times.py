@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ DEFAULT_FPS = 25.0
 LONGEST_GAP = 10.0  # seconds; ffmpeg's own: what is longer is a jump of the clock, not a picture that stays
 FEW = 3  # frames that may be out of order; more of them before a step back tell of a clock that was set back
 ORDINARY = (0.55, 1.8)  # of the median interval, those that the rate is taken from: no frame doubled, none missing
-SAME_RATE = 0.01  # the container's nominal rate, exact as it is, is believed where it is as near to the measured one
+# The container's nominal rate, exact where times are in milliseconds, is believed if it is as near to the measured one.
+SAME_RATE, MILLISECOND = 0.001, 0.001
 
 
 class Times(NamedTuple):
@@ -22,6 +24,7 @@ class Times(NamedTuple):
 
     seconds: Seconds  # (n,) rising
     fps: float
+    jumps: int  # of the clock, that were closed
     warnings: tuple[str, ...]  # what had to be mended
 
 
@@ -40,7 +43,7 @@ def mended_times(stamps: Seconds, nominal_fps: float) -> Times:
     known = np.isfinite(stamps)
     steps = np.diff(stamps)
     if known.all() and (steps > 0).all() and (steps <= LONGEST_GAP).all():
-        return Times(stamps, _rate(stamps, nominal_fps), ())
+        return Times(stamps, _rate(stamps, nominal_fps), 0, ())
     places = np.flatnonzero(known)
     seconds, jumps = _without_jumps(stamps[places], interval)
     warnings = [f"the clock jumps by {step:+.2f} s at frame {places[place]}: closed" for place, step in jumps[:1]]
@@ -54,7 +57,7 @@ def mended_times(stamps: Seconds, nominal_fps: float) -> Times:
             f"{count} of {len(stamps)} frames have no time, or none that rises: put between their neighbours"
         )
     seconds = _filled(places, seconds, len(stamps), interval)
-    return Times(seconds, _rate(seconds, nominal_fps), tuple(warnings))
+    return Times(seconds, _rate(seconds, nominal_fps), len(jumps), tuple(warnings))
 
 
 def _usual_interval(stamps: Seconds) -> float:
@@ -72,8 +75,10 @@ def _rate(seconds: Seconds, nominal_fps: float) -> float:
     steps = np.diff(seconds)
     ordinary = (steps > ORDINARY[0] * usual) & (steps < ORDINARY[1] * usual)
     # Their mean: where times are in whole milliseconds, the median is off by up to one.
-    measured = float(ordinary.sum()) / sum(steps[ordinary].tolist())
-    return nominal_fps if abs(nominal_fps - measured) <= SAME_RATE * measured else round(measured, 3)
+    span = math.fsum(steps[ordinary].tolist())
+    measured = int(ordinary.sum()) / span
+    near = (SAME_RATE + MILLISECOND / span) * measured
+    return nominal_fps if abs(nominal_fps - measured) <= near else round(measured, 3)
 
 
 def _without_jumps(stamps: Seconds, interval: float) -> tuple[Seconds, list[tuple[int, float]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from pipeline import geometry
+from pipeline.cli import printable
 from pipeline.decode import Frame, read_frames
 from pipeline.errors import InputError
 from pipeline.geometry import LANDMARKS, Points
@@ -32,6 +34,7 @@ class TrackedClip:
     Attributes:
         path: the video.
         fps: frame rate, at which most frames follow each other.
+        jumps: how often the file's clock jumped, which `pts_seconds` do not.
         pts_seconds: (n,) presentation times, rising.
         landmarks: (n, 68, 2) float32 in pixels of a 224-pixel crop; NaN without a face of the main person that is
             large enough, with eyes, nose and mouth in an undamaged picture.
@@ -41,6 +44,7 @@ class TrackedClip:
 
     path: Path
     fps: float
+    jumps: int
     pts_seconds: npt.NDArray[np.float64]
     landmarks: Points
     transforms: Transform
@@ -56,6 +60,7 @@ def track_clip(path: Path, settings: Settings, landmark_model: Path, role: str, 
         settings: those of the dataset; `centre`, `face_fraction` and `track` decide the result.
         landmark_model: the verified file (`pipeline.tracking.landmark_model.landmark_model_path`).
         role: what the clip is for, in messages: "source" or "driver".
+        progress: show a bar, and say on stderr what was corrected or is not as it should be.
 
     Raises:
         VideoError: the video cannot be decoded.
@@ -69,6 +74,11 @@ def track_clip(path: Path, settings: Settings, landmark_model: Path, role: str, 
             bar.update(place + 1 - bar.n)
 
         track = follow(path, settings.track, landmark_model, show)
+    if progress:
+        for text in track.notes:
+            tqdm.write(f"note: {path}: {text}", file=sys.stderr)
+        for text in track.warnings:
+            tqdm.write(f"warning: {path}: {printable(text)}", file=sys.stderr)
     return crop_track(path, track, settings, role)
 
 
@@ -89,7 +99,7 @@ def crop_track(path: Path, track: Track, settings: Settings, role: str) -> Track
     landmarks = np.full((len(track), LANDMARKS, 2), np.nan, np.float32)
     for place in np.flatnonzero(np.isfinite(plan.transforms[:, 0, 0])).tolist():
         landmarks[place] = geometry.apply_affine(plan.transforms[place], track.landmarks[place])
-    return TrackedClip(path, track.fps, track.pts_seconds, landmarks, plan.transforms, plan.kept)
+    return TrackedClip(path, track.fps, track.jumps, track.pts_seconds, landmarks, plan.transforms, plan.kept)
 
 
 def resized(transform: Transform, size: int) -> Transform:

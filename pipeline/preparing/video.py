@@ -187,7 +187,8 @@ def _too_few(path: Path, track: Track, plan: CropPlan, settings: Settings) -> st
         least = f"fewer than the bank's {settings.bank_size} are left"
     else:
         least = f"{len(plan.kept)} are left, less than {settings.min_seconds:g} s"
-    return f"{reason}: {path}: of {len(track)} frames {least} ({counts})"
+    remedy = "; if the video is cropped to the face, raise --face-fraction" if reason == "out_of_frame" else ""
+    return f"{reason}: {path}: of {len(track)} frames {least} ({counts}){remedy}"
 
 
 def _rows(

@@ -47,3 +47,14 @@ def frames(sample_root: Path) -> list[npt.NDArray[np.uint8]]:
 
     paths = sorted(sample_root.glob("volunteers/*/Clips/straightcam/*.mp4"))
     return [next(iter(read_frames(path))).y.copy() for path in paths]
+
+
+@pytest.fixture(scope="session")
+def run_ffmpeg() -> Callable[..., None]:
+    """run_ffmpeg(*arguments): ffmpeg with these, for what `make_video` cannot make."""
+
+    def run(*arguments: str | Path) -> None:
+        command = [ffmpeg_path(), "-v", "error", "-y", *map(str, arguments)]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
+
+    return run

@@ -14,11 +14,10 @@ from pipeline.decode import read_frames
 from pipeline.preparing import video
 from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.k_map import k_codes
-from pipeline.preparing.video import places, plan_cuts, prepare_video
-from pipeline.result import load_result
+from pipeline.preparing.video import places, prepare_video
+from pipeline.result import DROP_REASONS, load_result
 from pipeline.settings import Settings
 from pipeline.shards import ShardReader
-from pipeline.track import Track
 
 SETTINGS = Settings(storage="raw")
 
@@ -121,31 +120,4 @@ def test_a_video_without_a_face(make_video: object, tmp_path: Path) -> None:
     path = make_video("noface.mp4", "-c:v", "libx264", source="testsrc2=size=320x240:rate=25:duration=0.6")  # type: ignore[operator]
     result = prepare_video(path.parent, Source(path.name, "s", "train"), SETTINGS, tmp_path, None)
     assert result.error.startswith("no_face: ")
-    assert result.drops == {"no_face": 15, "too_small": 0, "out_of_frame": 0}
-
-
-def a_track(widths: list[float], centre: tuple[float, float] = (320, 240)) -> Track:
-    """Square faces of the given jaw widths; 0 stands for none seen."""
-    count = len(widths)
-    landmarks = np.full((count, 68, 2), np.nan, np.float32)
-    for place, width in enumerate(widths):
-        if width:
-            landmarks[place] = np.random.default_rng(0).uniform(-0.4, 0.4, (68, 2)) * width + centre
-            landmarks[place, 0], landmarks[place, 16] = np.add(centre, (-width / 2, 0)), np.add(centre, (width / 2, 0))
-            landmarks[place, 30] = centre
-    numbers = np.arange(count)
-    score = np.where(np.array(widths) > 0, 1.0, np.nan).astype(np.float32)
-    return Track(25.0, 640, 480, (), numbers.astype(np.int32), numbers / 25, landmarks, score, numbers.astype(np.int32))
-
-
-def test_drops_are_counted_by_reason() -> None:
-    cuts, drops, scale = plan_cuts(a_track([100, 0, 110, 30, 0, 105]), SETTINGS)
-    assert [cut.frame for cut in cuts] == [0, 2, 5]
-    assert drops == {"no_face": 2, "too_small": 1, "out_of_frame": 0}
-    assert scale == pytest.approx(0.6 * 224 / 105, rel=1e-5)
-
-
-def test_crops_beyond_the_picture_are_dropped() -> None:
-    cuts, drops, _ = plan_cuts(a_track([100, 100], centre=(10, 10)), replace(SETTINGS, max_padding=0.5))
-    assert (len(cuts), drops["out_of_frame"]) == (0, 2)
-    assert len(plan_cuts(a_track([100, 100], centre=(10, 10)), replace(SETTINGS, max_padding=0.9))[0]) == 2
+    assert result.drops == dict.fromkeys(DROP_REASONS, 0) | {"no_face": 15}
