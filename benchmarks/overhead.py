@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from pipeline import child_process, files
+from pipeline import child_process, content, files
 from pipeline.building import chunk, finish
 from pipeline.building.plan import make_plan
 from pipeline.cli import run
 from pipeline.corpora import scan_timit
-from pipeline.preparing import video
 from pipeline.settings import Settings
 
 REPEATS = 200
@@ -80,7 +79,7 @@ def watched(watch: Stopwatch) -> Iterator[None]:
     """Time the functions, and prepare videos in this process, so that the stopwatch sees all of them."""
     checksum = watch.around("sha256", files.sha256_of)
     with (
-        mock.patch.object(video, "sha256_of", checksum),
+        mock.patch.object(content, "sha256_of", checksum),
         mock.patch.object(chunk, "sha256_of", checksum),
         mock.patch.object(finish, "sha256_of", checksum),
         mock.patch.object(os, "fsync", watch.around("fsync", os.fsync)),

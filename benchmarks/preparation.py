@@ -25,7 +25,7 @@ from typing import Any
 import cv2
 import ffmpeg
 
-from pipeline import decode, tracking
+from pipeline import content, decode, tracking
 from pipeline.child_process import settle_in
 from pipeline.cli import run
 from pipeline.corpora import Source, scan_folder
@@ -45,7 +45,7 @@ STEPS: list[tuple[str, Any, str]] = [
     ("crop", crops, "cut"),
     ("K", video, "k_codes"),
     ("copying the face's region", regions.RegionStore, "keep"),
-    ("checksum of the source", video, "sha256_of"),
+    ("checksum of the source", content, "sha256_of"),
 ]
 
 
@@ -53,8 +53,8 @@ def main(args: argparse.Namespace) -> int:
     """Measure and print."""
     cv2.setNumThreads(1)
     root, settings = Path(args.corpus), Settings()
-    sources = scan_folder(root)
-    sources = sources[:: max(1, len(sources) // args.clips)][: args.clips]
+    found = scan_folder(root)
+    sources = found[:: max(1, len(found) // args.clips)][: args.clips]
     plain = PlainDetector(landmark_model_path())
     spent: dict[str, float] = defaultdict(float)
     rows = []

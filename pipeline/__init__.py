@@ -1,8 +1,19 @@
 """From a folder of talking-face videos to a dataset for FLNet: `luigi --module pipeline BuildTimit`."""
 
 from pipeline.building import luigi_defaults
-from pipeline.tasks import BuildFaceForensics, BuildFolder, BuildSample, BuildTimit
+from pipeline.building.luigi_tasks import Build
+from pipeline.corpora import Source, video_tree
+from pipeline.tasks import BuildFaceForensics, BuildFolder, BuildSample, BuildTable, BuildTimit
 
 luigi_defaults.apply()
 
-__all__ = ["BuildFaceForensics", "BuildFolder", "BuildSample", "BuildTimit"]
+__all__ = [
+    "Build",
+    "BuildFaceForensics",
+    "BuildFolder",
+    "BuildSample",
+    "BuildTable",
+    "BuildTimit",
+    "Source",
+    "video_tree",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +13,7 @@ from pipeline.result import DROP_REASONS, VideoResult
 if TYPE_CHECKING:
     import pandas
 
+MANIFEST_FILE = "manifest.csv"
 TEXT_COLUMNS = ("id", "speaker", "split", "path", "sha256", "shard", "status", "error", "note", "warning")
 
 
@@ -55,13 +56,26 @@ def read_manifest(path: Path) -> pandas.DataFrame:
     return table
 
 
+def result_of_row(row: Mapping[str, str]) -> VideoResult:
+    """The result that a row of a manifest was made of, as far as the manifest tells.
+
+    Raises:
+        KeyError, ValueError: it is no row of a manifest.
+    """
+    drops = {reason: int(row.get(f"dropped_{reason}") or 0) for reason in DROP_REASONS}
+    values: dict[str, Any] = {name: row[name] for name in TEXT_COLUMNS if name not in ("path", "shard")}
+    values |= {name: int(row[name]) for name in ("width", "height", "frames_seen", "frames_kept", "frames_other_faces")}
+    values |= {name: float(row[name]) for name in ("fps", "face_width_px", "scale", "padding")}
+    return VideoResult(**values, drops=drops)
+
+
 def _columns(result: VideoResult, root: Path, shard: str | None) -> dict[str, Any]:
     arrived = result.status == "ok"
     return {
         "id": result.id,
         "speaker": result.speaker,
         "split": result.split,
-        "path": str(root / result.id),
+        "path": str(root / (result.path or result.id)),
         "sha256": result.sha256,
         "fps": result.fps,
         "width": result.width,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from pipeline.corpora import Source
 from pipeline.files import atomic_write
 
-DROP_REASONS = ("no_face", "too_small", "out_of_frame", "other_person", "corrupt")
+DROP_REASONS = ("no_face", "too_small", "out_of_frame", "other_person", "corrupt", "excluded")
 # Reasons that may lie in the circumstances: such videos are tried again as long as the build is unfinished.
 PASSING_REASONS = ("changed", "crashed", "timeout", "vanished")
 
@@ -37,11 +37,24 @@ class VideoResult:
     face_width_px: float = 0.0
     scale: float = 0.0
     padding: float = 0.0
+    path: str = ""  # below the corpus root, where the id says more than that
+    stamp: str = ""  # of the source as it was read (`content.stamp_of`)
+    excluded: list[list[int]] = field(default_factory=list)  # first and last number of stretches left out on request
+
+    def of(self, source: Source) -> VideoResult:
+        """The same, of somebody else or in another split by now."""
+        return replace(self, speaker=source.speaker, split=source.split)
 
 
-def failed(source: Source, reason: str, message: str) -> VideoResult:
+def blank(source: Source) -> VideoResult:
+    """A result that says whose it will be."""
+    path = "" if source.path == source.id else source.path
+    return VideoResult(source.id, source.speaker, source.split, path=path, excluded=[list(r) for r in source.excluded])
+
+
+def failed(source: Source, reason: str, message: str, stamp: str = "", sha256: str = "") -> VideoResult:
     """The result of a video that gave nothing."""
-    return VideoResult(source.id, source.speaker, source.split, status="failed", error=f"{reason}: {message}")
+    return replace(blank(source), status="failed", error=f"{reason}: {message}", stamp=stamp, sha256=sha256)
 
 
 def is_passing(result: VideoResult) -> bool:

@@ -1,4 +1,4 @@
-"""The Luigi tasks: `BuildTimit`, `BuildFaceForensics`, `BuildFolder`, `BuildSample`."""
+"""The Luigi tasks: `BuildTimit`, `BuildFaceForensics`, `BuildFolder`, `BuildTable`, `BuildSample`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import luigi
 
 from pipeline import corpora
-from pipeline.building.luigi_tasks import Build
-from pipeline.corpora import Source
+from pipeline.building.luigi_tasks import Build, bank_from_parameter
+from pipeline.corpora import Inventory
+from pipeline.errors import InputError
 from pipeline.settings import CENTRE_NAMES
 
 
@@ -18,18 +19,54 @@ class BuildFolder(Build):
     """Builds from any folder of videos: one subfolder is one speaker, files at the top are one speaker each."""
 
     split_seed = luigi.IntParameter(default=0, description="seed of the three-to-one split into train and test")
+    speaker_pattern = luigi.Parameter(
+        default="",
+        description="regular expression that finds the speaker in a video's path below the corpus root: what its "
+        "first group matches; '^([^_]+)_' for 1001_DFA_ANG_XX.mp4",
+    )
+    split = luigi.ChoiceParameter(
+        choices=("seeded", "folders"),
+        default="seeded",
+        description="the seeded split, or folders at the top that are called train, val and test",
+    )
 
-    def sources(self) -> list[Source]:
-        return corpora.scan_folder(Path(self.corpus_root), self.split_seed)
+    def sources(self) -> Inventory:
+        return corpora.scan_folder(Path(self.corpus_root), self.split_seed, self.speaker_pattern, self.split)
 
     def source_options(self) -> dict[str, Any]:
-        return {"split_seed": self.split_seed}
+        options = {"split_seed": self.split_seed}
+        if self.speaker_pattern or self.split != "seeded":
+            options |= {"speaker_pattern": self.speaker_pattern, "split": self.split}
+        return options
+
+
+class BuildTable(Build):
+    """Builds from a list of clips, a CSV table: path, speaker, split, and if wanted start, end, box, fps."""
+
+    corpus = "table"
+    table = luigi.Parameter(default="", description="the CSV table (required); docs/corpora.md explains its columns")
+    split_seed = luigi.IntParameter(
+        default=0, description="seed of the three-to-one split by speaker, where the table gives none"
+    )
+
+    def sources(self) -> Inventory:
+        return corpora.scan_table(self._table, Path(self.corpus_root), self.split_seed)
+
+    def source_options(self) -> dict[str, Any]:
+        return {"table": corpora.table_digest(self._table), "split_seed": self.split_seed}
+
+    @property
+    def _table(self) -> Path:
+        if not self.table:
+            raise InputError("BuildTable needs the table: name a CSV file with --table")
+        return Path(self.table)
 
 
 class BuildTimit(Build):
     """Builds TCD-TIMIT: volunteers/<id>/Clips/straightcam/*.mp4, with its published speaker-independent split."""
 
     corpus = "timit"
+    bank_from = bank_from_parameter("other")  # the paper's protocol for it
     cameras = luigi.Parameter(
         default="straightcam", description="camera folders to use, separated by commas: straightcam, 30degcam"
     )
@@ -39,7 +76,7 @@ class BuildTimit(Build):
         description="the six speakers outside the published split (27M, 35M, 53M, the lipspeakers)",
     )
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> Inventory:
         return corpora.scan_timit(Path(self.corpus_root), str(self.cameras).split(","), self.extra_speakers)
 
     def source_options(self) -> dict[str, Any]:
@@ -49,6 +86,7 @@ class BuildTimit(Build):
 class BuildSample(BuildTimit):
     """Draws the sample corpus, talking heads with known landmarks in TCD-TIMIT's layout, and builds its dataset."""
 
+    lists_anew = False  # listing draws it
     corpus_root = luigi.Parameter(
         default="sample-corpus", significant=False, description="folder to draw the corpus in"
     )
@@ -56,7 +94,7 @@ class BuildSample(BuildTimit):
     clips = luigi.IntParameter(default=4, description="clips of each")
     seconds = luigi.FloatParameter(default=2.5, description="length of a clip")
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> Inventory:
         from pipeline.sample import write_sample_corpus  # draws with cv2, which scheduling need not load
 
         write_sample_corpus(
@@ -90,7 +128,7 @@ class BuildFaceForensics(Build):
         description="of FF++; best: the first that is there",
     )
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> Inventory:
         return corpora.scan_faceforensics(Path(self.corpus_root), self.split_seed, self.compression, self.split)
 
     def source_options(self) -> dict[str, Any]:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import joblib
 
+from pipeline.building.earlier import Earlier
 from pipeline.building.plan import Chunk
+from pipeline.building.record import ChunkResult, chunk_done, chunk_file, load_chunk, save_chunk
 from pipeline.child_process import Children, CrashError, StallError, run_in_child
+from pipeline.content import stamp_of
 from pipeline.corpora import Source
-from pipeline.errors import BuildError, InputError
-from pipeline.files import atomic_write, sha256_of
+from pipeline.errors import InputError
+from pipeline.files import sha256_of
 from pipeline.preparing.video import load_models, places, prepare_video
-from pipeline.result import VideoResult, failed, is_passing, save_result
+from pipeline.result import VideoResult, failed, save_result
 from pipeline.settings import Settings
-from pipeline.shards import merge_shards
+from pipeline.shards import Part, merge_shards
 from pipeline.tracking.landmark_model import landmark_model_path
 
 BACKENDS = ("loky", "threading", "dask")
@@ -58,23 +60,6 @@ class Pool:
             yield joblib.Parallel()
 
 
-@dataclass(frozen=True)
-class ChunkResult:
-    """A finished chunk: its shard, if any video arrived, and what became of each video."""
-
-    name: str
-    split: str
-    shard: str | None  # path below the dataset
-    sha256: str
-    bytes: int
-    results: list[VideoResult] = field(default_factory=list)
-
-    @property
-    def is_passing(self) -> bool:
-        """Whether another try may well give more."""
-        return any(is_passing(result) for result in self.results)
-
-
 def build_chunk(
     out: Path,
     root: Path,
@@ -83,31 +68,37 @@ def build_chunk(
     landmark_model: Path | None,
     pool: Pool | None = None,
     on_video: Callable[[Sequence[VideoResult]], None] | None = None,
+    earlier: Earlier | None = None,
 ) -> ChunkResult:
     """Prepare the videos of a chunk, each kept as soon as it is done, and merge them into one shard.
+
+    A video that an earlier shard holds already, of the same settings and content, is copied from there.
 
     Args:
         out: the dataset's folder.
         root: the corpus root.
         pool: how videos are prepared side by side; by default one after the other.
-        on_video: called after each video with the results so far.
+        on_video: called after each video that was prepared, with all results so far.
+        earlier: the shards of earlier builds in this folder.
 
     Raises:
         FlnetError, OSError, MemoryError: what is no fault of a video, such as a full disk; run again to go on.
     """
     out, root = out.resolve(), root.resolve()  # the pool's processes may stand elsewhere
+    kept = {} if earlier is None else earlier.find(root, chunk.videos, settings)
     with (pool or Pool()).open() as parallel, Children(prepare_video) as children:
         work = (
             joblib.delayed(prepare_safely)(root, source, settings, out / "work", landmark_model, children)
             for source in chunk.videos
+            if source.id not in kept
         )
-        results: list[VideoResult] = []
+        results = {name: result for name, (result, _) in kept.items()}
         for result in parallel(work):
-            results.append(result)
+            results[result.id] = result
             if on_video is not None:
-                on_video(results)
+                on_video(list(results.values()))
     try:
-        done = _merge(out, chunk, settings, results)
+        done = _merge(out, chunk, settings, results, {name: shard for name, (_, shard) in kept.items()})
     except OSError:
         if chunk_done(out, chunk):  # a host that was thought dead made it as well, and cleared the parts away
             return load_chunk(chunk_file(out, chunk))
@@ -139,6 +130,7 @@ def prepare_safely(
     load_models(model)  # here, so that every child has them at once
     cv2.setNumThreads(1)  # here: in a child, this would wait for ever for threads that are not there
     in_child = in_child or partial(run_in_child, prepare_video)
+    stamp = stamp_of(root / source.path)
     for _ in range(CRASHES):
         try:
             return in_child(root, source, settings, work, model)
@@ -147,20 +139,26 @@ def prepare_safely(
             break
         except CrashError as error:
             reason, message = "crashed", str(error)
-    result = failed(source, reason, f"{root / source.id}: {message}")
+    result = failed(source, reason, f"{root / source.path}: {message}", stamp)
     save_result(places(work, source, settings).result, result)
     return result
 
 
-def _merge(out: Path, chunk: Chunk, settings: Settings, results: list[VideoResult]) -> ChunkResult:
-    arrived = [source for source, result in zip(chunk.videos, results, strict=True) if result.status == "ok"]
-    if arrived:
+def _merge(
+    out: Path, chunk: Chunk, settings: Settings, results: Mapping[str, VideoResult], kept: Mapping[str, Path]
+) -> ChunkResult:
+    """Join what is in `kept`, by id, and in the single videos' files."""
+    parts = [
+        Part(kept.get(source.id, places(out / "work", source, settings).shard), source.id, source.speaker)
+        for source in chunk.videos
+        if results[source.id].status == "ok"
+    ]
+    ordered = [results[source.id] for source in chunk.videos]
+    done = ChunkResult(chunk.name, chunk.split, None, "", 0, ordered, settings.digest)
+    if parts:
         path = out / chunk.shard
-        parts = [places(out / "work", source, settings).shard for source in arrived]
         merge_shards(path, parts, {"split": chunk.split, "settings": settings.digest})
-        done = ChunkResult(chunk.name, chunk.split, chunk.shard, sha256_of(path), path.stat().st_size, results)
-    else:
-        done = ChunkResult(chunk.name, chunk.split, None, "", 0, results)
+        done = replace(done, shard=chunk.shard, sha256=sha256_of(path), bytes=path.stat().st_size)
     save_chunk(chunk_file(out, chunk), done)
     return done
 
@@ -177,41 +175,3 @@ def clear_parts(out: Path, chunk: Chunk, settings: Settings) -> int:
             except FileNotFoundError:
                 continue
     return freed
-
-
-def chunk_file(out: Path, chunk: Chunk) -> Path:
-    """Where a finished chunk is recorded."""
-    return out / "work" / "chunks" / f"{chunk.name}.json"
-
-
-def chunk_done(out: Path, chunk: Chunk) -> bool:
-    """Whether a chunk is recorded as finished and its shard is there in full length."""
-    try:
-        done = load_chunk(chunk_file(out, chunk))
-    except (FileNotFoundError, BuildError):  # a damaged record is written anew
-        return False
-    if done.shard is None:
-        return True
-    shard = out / done.shard
-    return shard.is_file() and shard.stat().st_size == done.bytes
-
-
-def save_chunk(path: Path, done: ChunkResult) -> None:
-    """Record a finished chunk."""
-    values = {**vars(done), "results": [vars(result) for result in done.results]}
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(values), encoding="utf-8")
-
-
-def load_chunk(path: Path) -> ChunkResult:
-    """The inverse of `save_chunk`.
-
-    Raises:
-        BuildError: the file is damaged.
-        FileNotFoundError: the chunk is not finished.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return ChunkResult(**{**values, "results": [VideoResult(**result) for result in values["results"]]})
-    except (ValueError, TypeError, KeyError) as error:
-        raise BuildError(f"{path}: cannot be read ({error}); delete it and build again") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections import Counter
@@ -11,25 +10,30 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pipeline.building.chunk import ChunkResult, chunk_file, load_chunk
+from pipeline.building.earlier import forget_earlier
 from pipeline.building.plan import Plan
+from pipeline.building.record import ChunkResult, chunk_file, load_chunk
 from pipeline.building.upkeep import tidy
 from pipeline.cli import printable
+from pipeline.corpora import left_aside_lines
 from pipeline.errors import BuildError
 from pipeline.files import atomic_write, sha256_of
-from pipeline.manifest import ManifestRow, write_manifest
+from pipeline.manifest import MANIFEST_FILE, ManifestRow, write_manifest
 from pipeline.result import DROP_REASONS, VideoResult
 from pipeline.shards import dataset_digest
-from pipeline.shards.dataset import DATASET_FILE
+from pipeline.shards.dataset import DATASET_FILE, contents_digest
 from pipeline.shards.schema import DATASET_SCHEMA
 
-MANIFEST_FILE = "manifest.csv"
 # The packages whose version can change a shard's bytes.
 PACKAGES = ("av", "dlib-bin", "h5py", "hdf5plugin", "numba", "numpy", "opencv-python-headless")
 
 
-def dataset_done(out: Path, plan: Plan) -> bool:
-    """Whether `dataset.json` is that of this plan and all its shards are there in full length."""
+def dataset_done(out: Path, plan: Plan, notes: Mapping[str, Any] | None = None) -> bool:
+    """Whether `dataset.json` is that of this plan and all its shards are there in full length.
+
+    Args:
+        notes: what `finish` is to note beside; a dataset of an earlier version, which has no such notes, is done too.
+    """
     try:
         contents = json.loads((out / DATASET_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -38,15 +42,20 @@ def dataset_done(out: Path, plan: Plan) -> bool:
         return False  # damaged: it is written anew
     if contents["schema"] != DATASET_SCHEMA or contents["plan"] != plan.digest or not (out / MANIFEST_FILE).is_file():
         return False
+    if any(contents.get(name, note) != note for name, note in (notes or {}).items()):
+        return False
     shards = [(out / shard["path"], shard["bytes"]) for shard in contents["shards"]]
     return all(path.is_file() and path.stat().st_size == size for path, size in shards)
 
 
-def finish(out: Path, root: Path, plan: Plan, max_failures: float) -> dict[str, Any]:
+def finish(
+    out: Path, root: Path, plan: Plan, max_failures: float, notes: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Write the manifest, then `dataset.json`; drop the shards and leftovers of earlier builds in the same folder.
 
     Args:
         max_failures: fraction of the videos that may fail.
+        notes: plain values for `dataset.json` that change no shard: where banks come from, what was left aside.
 
     Returns:
         The contents of `dataset.json`.
@@ -83,6 +92,7 @@ def finish(out: Path, root: Path, plan: Plan, max_failures: float) -> dict[str, 
         "packages": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "splits": _splits(results),
         "counts": _counts(results),
+        **(notes or {}),
         "shards": shards,
         "manifest_sha256": sha256_of(out / MANIFEST_FILE),
     }
@@ -90,15 +100,10 @@ def finish(out: Path, root: Path, plan: Plan, max_failures: float) -> dict[str, 
     with atomic_write(out / DATASET_FILE) as temporary:
         temporary.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
     _drop_strangers(out, {str(shard["path"]) for shard in shards})
+    forget_earlier(out, plan)
     if removed := tidy(out, plan):
         print(printable(removed))
     return contents
-
-
-def contents_digest(contents: Mapping[str, Any]) -> str:
-    """SHA-256 of what `dataset.json` says, this digest itself left out."""
-    said = {name: value for name, value in contents.items() if name != "contents_sha256"}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def forget_passing(out: Path, plan: Plan) -> None:
@@ -121,6 +126,7 @@ def summary(out: Path, contents: Mapping[str, Any]) -> str:
     counts = contents["counts"]
     failed = ", ".join(f"{count} {reason}" for reason, count in counts["videos_failed"].items())
     dropped = ", ".join(f"{count} {reason}" for reason, count in counts["frames_dropped"].items() if count)
+    left_aside = contents.get("left_aside")
     lines = [
         f"{out}: {counts['videos_ok']} of {counts['videos']} videos" + (f" (failed: {failed})" if failed else ""),
         f"  {counts['frames_kept']} of {counts['frames_seen']} frames" + (f" (dropped: {dropped})" if dropped else ""),
@@ -128,6 +134,8 @@ def summary(out: Path, contents: Mapping[str, Any]) -> str:
             f"  {split}: {size['speakers']} speakers, {size['videos']} videos, {size['frames']} frames"
             for split, size in contents["splits"].items()
         ),
+        *(f"  left aside: {line}" for line in (left_aside_lines(left_aside) if left_aside else ())),
+        *(f"  warning: {line}" for line in contents.get("warnings", ())),
         f"  digest {contents['digest']}",
     ]
     return "\n".join(map(printable, lines))
@@ -178,5 +186,3 @@ def _drop_strangers(out: Path, ours: set[str]) -> None:
     for path in sorted((out / "shards").glob("*/*.h5")):
         if path.relative_to(out).as_posix() not in ours:
             path.unlink(missing_ok=True)  # a second host may be finishing as well
-            chunk = out / "work" / "chunks" / f"{path.stem}.json"
-            chunk.unlink(missing_ok=True)

@@ -1,30 +1,30 @@
-"""What the builds share, as Luigi tasks: a chunk of videos, and the build that consists of chunks and finishes them."""
+"""What the builds share, as a Luigi task: flags, the plan, chunks of videos as its requirements, and finishing."""
 
 from __future__ import annotations
 
 import atexit
-import multiprocessing
-import time
+import sys
 from collections.abc import Sequence
-from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import luigi
 
-from pipeline.building.chunk import BACKENDS, Pool, build_chunk, chunk_done, chunk_file
+from pipeline.building.changes import Changes, find_changes, listed_changes, restore_records
+from pipeline.building.chunk import BACKENDS
+from pipeline.building.earlier import index_earlier
 from pipeline.building.finish import dataset_done, finish, forget_passing, summary
-from pipeline.building.plan import Chunk, Plan, load_plan, load_sources, make_plan, save_plan, save_sources
+from pipeline.building.luigi_chunk import Done, PrepareChunk, plan_file
+from pipeline.building.plan import Plan, load_inventory, make_plan, save_inventory, save_plan
 from pipeline.building.progress import Progress
+from pipeline.building.record import chunk_done
 from pipeline.building.upkeep import hold_folder, tidy
-from pipeline.child_process import die_with
 from pipeline.cli import printable
-from pipeline.corpora import Source
+from pipeline.corpora import Inventory, Source, as_inventory, exclude
 from pipeline.errors import InputError
 from pipeline.preparing.video import load_models
-from pipeline.result import VideoResult
 from pipeline.settings import AFTER_DAMAGE, CENTRE_NAMES, SCENES, Settings, digest_of
-from pipeline.shards.dataset import DATASET_FILE, open_dataset
+from pipeline.shards.dataset import BANKS_FROM, DATASET_FILE, open_dataset
 from pipeline.shards.schema import STORAGES
 from pipeline.tracking import TrackSettings
 from pipeline.tracking.landmark_model import landmark_model_path
@@ -32,78 +32,41 @@ from pipeline.tracking.landmark_model import landmark_model_path
 _DEFAULT = Settings()
 
 
-class _Done(luigi.Target):  # type: ignore[misc]
-    """A target that exists when a check says so: complete files, not merely present ones."""
-
-    def __init__(self, path: Path, check: Any) -> None:
-        self.path = path
-        self._check = check
-
-    def exists(self) -> bool:
-        return bool(self._check())
-
-
-class PrepareChunk(luigi.Task):  # type: ignore[misc]
-    """Prepares one chunk of a plan and writes its shard."""
-
-    out = luigi.Parameter(description="the dataset's folder")
-    plan = luigi.Parameter(description="digest of the plan, which lies in <out>/work/plans/")
-    chunk = luigi.Parameter(description="name of the chunk")
-    corpus_root = luigi.Parameter(significant=False, description="folder of the corpus")
-    landmark_model = luigi.OptionalParameter(default=None, significant=False, description="dlib's landmark model")
-    jobs = luigi.IntParameter(default=1, significant=False, description="processes inside the chunk")
-    joblib_backend = luigi.Parameter(default="loky", significant=False, description="what runs them")
-    dask_scheduler = luigi.OptionalParameter(default=None, significant=False, description="host:port")
-
-    @cached_property
-    def _plan(self) -> Plan:
-        return load_plan(plan_file(Path(self.out), self.plan))
-
-    @cached_property
-    def _chunk(self) -> Chunk:
-        return next(chunk for chunk in self._plan.chunks if chunk.name == self.chunk)
-
-    @property
-    def priority(self) -> int:
-        """The largest chunks first, so that no worker waits long for the last one."""
-        return len(self._chunk.videos)
-
-    def output(self) -> luigi.Target:
-        out = Path(self.out)
-        return _Done(chunk_file(out, self._chunk), lambda: chunk_done(out, self._chunk))
-
-    def run(self) -> None:
-        worker = multiprocessing.parent_process()
-        if worker is not None:  # Luigi forked us; do not outlive it when it is killed
-            die_with(worker.pid or 0)
-        model = Path(self.landmark_model) if self.landmark_model else None
-        pool = Pool(self.jobs, self.joblib_backend, self.dask_scheduler)
-        out, root = Path(self.out), Path(self.corpus_root)
-        tell = partial(self._tell, time.monotonic())
-        build_chunk(out, root, self._chunk, self._plan.settings, model, pool, tell)
-
-    def _tell(self, started: float, results: Sequence[VideoResult]) -> None:
-        """How far the chunk is, for luigid's page."""
-        if self.set_status_message is None:  # run without a scheduler
-            return
-        done, videos = len(results), len(self._chunk.videos)
-        seconds = time.monotonic() - started
-        failures = sum(result.status != "ok" for result in results)
-        rate = sum(result.frames_seen for result in results) / seconds
-        left = seconds / done * (videos - done)
-        self.set_status_message(f"{done} of {videos} videos, {rate:.0f} frames/s, {left:.0f} s left, {failures} failed")
-        self.set_progress_percentage(round(100 * done / videos))
+def bank_from_parameter(default: str) -> luigi.ChoiceParameter:
+    """The flag --bank-from with a corpus's own default."""
+    return luigi.ChoiceParameter(
+        choices=BANKS_FROM,
+        default=default,
+        significant=False,
+        description="where training takes a target's bank from: its own video, or another one of its speaker",
+    )
 
 
 class Build(luigi.Task):  # type: ignore[misc]
-    """What the builds share: flags, the plan, and finishing."""
+    """Builds a dataset: the class to derive from for a corpus that none of the ready ones reads.
 
-    corpus = "folder"  # how training draws its banks
+    A subclass says in `sources` which clips there are, who speaks in each and which split each belongs to; all flags,
+    resuming, checking and the report come with this class (docs/corpora.md has an example). What it may set besides:
+
+    Attributes:
+        corpus: a word for the kind of corpus, noted in `dataset.json`.
+        bank_from: `bank_from_parameter("other")` where a speaker's videos are alike enough for their banks to serve
+            each other.
+        crop_centre: the flag's default, by a `luigi.ChoiceParameter` of the same name.
+        lists_anew: `sources` may be called whenever the user asks whether the corpus has grown.
+    """
+
+    corpus = "folder"
+    lists_anew = True
     progress: Progress | None = None
     retry_count = 1  # of Luigi: what this task finds wrong, another try does not mend
 
     corpus_root = luigi.Parameter(default="", significant=False, description="folder of the corpus (required)")
     out = luigi.Parameter(default="out", description="folder for the dataset")
+    exclude = luigi.OptionalParameter(
+        default=None, description="file of what to leave out, one a line: an id, or frames of it (id#frame=17-42)"
+    )
+    bank_from = bank_from_parameter("own")
     max_failures = luigi.FloatParameter(
         default=0.05, significant=False, description="fraction of the videos that may fail before the build does"
     )
@@ -167,20 +130,32 @@ class Build(luigi.Task):  # type: ignore[misc]
         significant=False, description="try again the videos that crashed, changed, vanished or took too long"
     )
     rescan = luigi.BoolParameter(
-        significant=False, description="look for new videos instead of keeping to the list of the first run"
+        significant=False,
+        description="list the corpus anew instead of keeping to the list of the first run; what is unchanged is kept",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.plan = self._make_plan()  # at once: bad flags end the command before anything is scheduled
+        # At once: bad flags end the command before anything is scheduled.
+        self._check_flags()
+        alone = self.num_ranks == 1 and luigi.interface.core().local_scheduler
+        hold_folder(Path(self.out), shared=not alone)
+        self.inventory = self._inventory()
+        self.changes = Changes()
+        self.plan = self._make_plan()
+        if alone and (removed := tidy(Path(self.out), self.plan)):
+            print(printable(removed))
         self._share = self.plan.chunks[self.rank :: self.num_ranks]
 
-    def sources(self) -> list[Source]:
-        """The corpus as it lies on disk now."""
-        raise InputError(f"{self.task_family} builds nothing itself: use BuildFolder, BuildTimit or BuildFaceForensics")
+    def sources(self) -> Sequence[Source]:
+        """The corpus as it lies on disk now: its clips, best an `Inventory`, which also says what was left aside.
+
+        Ids are paths below `corpus_root`. One person must be in one split only, unless there is no other person.
+        """
+        raise InputError(f"{self.task_family} builds nothing itself: use BuildFolder, BuildTable or BuildTimit")
 
     def source_options(self) -> dict[str, Any]:
-        """The flags that decide `sources`."""
+        """The flags that decide `sources`: where they differ, the list of an earlier run does not hold."""
         return {}
 
     @property
@@ -204,8 +179,7 @@ class Build(luigi.Task):  # type: ignore[misc]
             track=TrackSettings(subpixel=self.subpixel_landmarks),
         )
 
-    def _make_plan(self) -> Plan:
-        """The plan, from the inventory of the first run unless `--rescan` asks for a new one."""
+    def _check_flags(self) -> None:
         if not self.corpus_root:
             raise InputError(f"{self.task_family} needs the corpus: name its folder with --corpus-root")
         if not 0 <= self.max_failures <= 1:
@@ -215,31 +189,40 @@ class Build(luigi.Task):  # type: ignore[misc]
         if self.joblib_backend == "dask" and not self.dask_scheduler:
             raise InputError("--joblib-backend dask needs --dask-scheduler host:port")
         landmark_model_path(self._model)
-        settings = self._settings
-        out, alone = Path(self.out), self.num_ranks == 1 and luigi.interface.core().local_scheduler
-        hold_folder(out, shared=not alone)
-        plan = make_plan(self.corpus, self._inventory(), settings)
-        path = plan_file(out, plan.digest)
-        if not path.is_file():
-            save_plan(path, plan)
-        if self.retry_failed:
-            forget_passing(out, plan)
-        if alone and (removed := tidy(out, plan)):
-            print(printable(removed))
-        return plan
 
-    def _inventory(self) -> list[Source]:
+    def _inventory(self) -> Inventory:
+        """What is to be built: the list of the first run, unless `--rescan` asks for a new one, less `--exclude`."""
         name = f"inventory-{digest_of([self.task_family, self.source_options()])}.json"
-        path = Path(self.out) / "work" / name
+        path, root = Path(self.out) / "work" / name, Path(self.corpus_root)
         if self.rescan or not path.is_file():
-            save_sources(path, self.sources(), first_wins=not self.rescan)
-        sources = load_sources(path)
-        root = Path(self.corpus_root)
-        if root.is_dir() and not any((root / source.id).exists() for source in sources):
+            save_inventory(path, as_inventory(self.sources()), first_wins=not self.rescan)
+        inventory = load_inventory(path)
+        if root.is_dir() and not any((root / source.path).exists() for source in inventory):
             raise InputError(
                 f"{root}: holds none of the videos that {path} lists; choose another --out, or add --rescan"
             )
-        return sources
+        return exclude(inventory, Path(self.exclude)) if self.exclude else inventory
+
+    def _make_plan(self) -> Plan:
+        """The plan; what is finished of it but was made of other content, or shall be tried again, is undone."""
+        out = Path(self.out)
+        plan = make_plan(self.corpus, self.inventory, self._settings)
+        path = plan_file(out, plan.digest)
+        if not path.is_file():
+            save_plan(path, plan)
+        restore_records(out, plan)
+        if self.retry_failed:
+            forget_passing(out, plan)
+        self.changes = find_changes(out, Path(self.corpus_root), plan)
+        if str(self.changes):
+            print(printable(f"{out}: {self.changes}"))
+        index_earlier(out, plan)
+        return plan
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What `dataset.json` says beside the clips."""
+        return {"bank_from": self.bank_from, **self.inventory.notes()}
 
     def requires(self) -> list[PrepareChunk]:
         return [
@@ -257,12 +240,12 @@ class Build(luigi.Task):  # type: ignore[misc]
         ]
 
     def output(self) -> luigi.Target:
-        return _Done(Path(self.out) / DATASET_FILE, lambda: self.dataset_done or self._waits_for_others())
+        return Done(Path(self.out) / DATASET_FILE, lambda: self.dataset_done or self._waits_for_others())
 
     @property
     def dataset_done(self) -> bool:
         """Whether the dataset is complete."""
-        return dataset_done(Path(self.out), self.plan)
+        return dataset_done(Path(self.out), self.plan, self.notes)
 
     def _waits_for_others(self) -> bool:
         """Whether this rank has done its share and others have not; the last one finishes the dataset."""
@@ -275,18 +258,15 @@ class Build(luigi.Task):  # type: ignore[misc]
     def run(self) -> None:
         if not self._all_chunks_done():
             return  # a rank that is not the last one
-        finish(Path(self.out), Path(self.corpus_root), self.plan, self.max_failures)
-
-
-def plan_file(out: Path, digest: str) -> Path:
-    """Where a plan is kept."""
-    return out / "work" / "plans" / f"{digest}.json"
+        finish(Path(self.out), Path(self.corpus_root), self.plan, self.max_failures, self.notes)
 
 
 @Build.event_handler(luigi.Event.DEPENDENCY_DISCOVERED)  # type: ignore[untyped-decorator]
 def _announce(task: luigi.Task, _dependency: luigi.Task) -> None:
     """Luigi found something to do: show the build's progress from now on."""
     if isinstance(task, Build) and task.progress is None:
+        for warning in task.inventory.warnings:
+            print(printable(f"warning: {warning}"), file=sys.stderr)
         load_models(landmark_model_path(Path(task.landmark_model) if task.landmark_model else None))  # forks share them
         task.progress = Progress(Path(task.out), task.plan)
         task.progress.start()
@@ -304,7 +284,8 @@ def _farewell(task: Build) -> None:
 def _nothing_to_do(task: luigi.Task) -> None:
     if isinstance(task, Build):
         if task.dataset_done:
-            print(f"{printable(task.out)}: complete already, nothing to do")
+            print(printable(f"{task.out}: complete already, nothing to do"))
+            _tell_news(task)
         else:
             _tell(task)
 
@@ -312,5 +293,21 @@ def _nothing_to_do(task: luigi.Task) -> None:
 def _tell(task: Build) -> None:
     if task.dataset_done:
         print(summary(Path(task.out), open_dataset(task.out).contents))
+        _tell_news(task)
     elif task.complete():
         print(f"{printable(task.out)}: rank {task.rank} of {task.num_ranks} is done; the last one finishes the dataset")
+
+
+def _tell_news(task: Build) -> None:
+    """Say what has become of the corpus since it was listed."""
+    if not Path(task.corpus_root).is_dir():
+        print(printable(f"{task.corpus_root}: is not there; whether the corpus has grown or changed was not looked at"))
+        return
+    known = [source.id for source in task.inventory] + task.inventory.excluded
+    try:
+        now = [source.id for source in as_inventory(task.sources())] if task.lists_anew else known
+    except InputError as error:
+        print(printable(f"{task.corpus_root}: cannot be listed now ({error})"))
+        return
+    for line in listed_changes(known, now, task.changes.gone):
+        print(printable(f"{task.out}: {line}"))

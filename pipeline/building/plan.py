@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pipeline.corpora import Source
+from pipeline.corpora import Inventory, Source
 from pipeline.errors import BuildError
 from pipeline.files import atomic_write
 from pipeline.settings import Settings, digest_of
+
+T = TypeVar("T")
 
 MAX_CHUNK = 64
 MIN_CHUNKS = 8  # a small corpus is cut finer, so that every worker has something to do
@@ -36,7 +38,7 @@ class Chunk:
 class Plan:
     """Everything that a build's result depends on, beside the pixels."""
 
-    corpus: str  # timit, faceforensics or folder
+    corpus: str  # timit, faceforensics, folder or table
     settings: Settings
     chunks: tuple[Chunk, ...]
 
@@ -61,9 +63,14 @@ def make_plan(corpus: str, sources: Sequence[Source], settings: Settings) -> Pla
     for split in sorted({source.split for source in sources}):
         ours = sorted((s for s in sources if s.split == split), key=lambda s: (s.speaker, s.id))
         for number, videos in enumerate(_pack(ours, limit)):
-            digest = digest_of([settings.digest, [[v.id, v.speaker, v.split] for v in videos]])
+            digest = digest_of([settings.digest, [_identity(video) for video in videos]])
             chunks.append(Chunk(f"{split}-{number:04d}-{digest}", split, tuple(videos)))
     return Plan(corpus, settings, tuple(chunks))
+
+
+def _identity(video: Source) -> list[Any]:
+    """What a shard's name depends on; a clip's id says all about the clip."""
+    return [video.id, video.speaker, video.split, *([video.excluded] if video.excluded else [])]
 
 
 def _pack(sources: Sequence[Source], limit: int) -> list[list[Source]]:
@@ -85,24 +92,25 @@ def _pack(sources: Sequence[Source], limit: int) -> list[list[Source]]:
     return packs
 
 
-def save_sources(path: Path, sources: Sequence[Source], first_wins: bool = True) -> None:
+def save_inventory(path: Path, inventory: Inventory, first_wins: bool = True) -> None:
     """Freeze an inventory. Of hosts that do so at the same time, the first decides for all."""
     with atomic_write(path, first_wins) as temporary:
-        temporary.write_text(json.dumps([asdict(s) for s in sources], indent=0), encoding="utf-8")
+        temporary.write_text(json.dumps(inventory.to_dict(), indent=0), encoding="utf-8")
 
 
-def load_sources(path: Path) -> list[Source]:
+def load_inventory(path: Path) -> Inventory:
     """A frozen inventory.
 
     Raises:
         BuildError: the file is damaged.
     """
-    return [Source(**values) for values in _load(path)]
+    return _load(path, Inventory.from_dict)
 
 
 def save_plan(path: Path, plan: Plan) -> None:
     """Write a plan for the tasks of a build, on whichever host, to read."""
-    values = {"corpus": plan.corpus, "settings": plan.settings.to_dict(), "chunks": [asdict(c) for c in plan.chunks]}
+    chunks = [{"name": c.name, "split": c.split, "videos": [v.to_dict() for v in c.videos]} for c in plan.chunks]
+    values = {"corpus": plan.corpus, "settings": plan.settings.to_dict(), "chunks": chunks}
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(values), encoding="utf-8")
 
@@ -113,18 +121,21 @@ def load_plan(path: Path) -> Plan:
     Raises:
         BuildError: the file is missing or damaged.
     """
-    values = _load(path)
+    return _load(path, _plan)
+
+
+def _plan(values: Mapping[str, Any]) -> Plan:
     chunks = tuple(
-        Chunk(chunk["name"], chunk["split"], tuple(Source(**video) for video in chunk["videos"]))
+        Chunk(chunk["name"], chunk["split"], tuple(Source.from_dict(video) for video in chunk["videos"]))
         for chunk in values["chunks"]
     )
     return Plan(values["corpus"], Settings.from_dict(values["settings"]), chunks)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, read: Callable[[Any], T]) -> T:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return read(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BuildError(
             f"{path}: cannot be read ({error}); delete it and build again, finished work is kept"
         ) from error

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from pipeline.building.chunk import chunk_done, clear_parts
+from pipeline.building.chunk import clear_parts
 from pipeline.building.plan import Plan
+from pipeline.building.record import chunk_done
 from pipeline.errors import InputError
 
 PATIENCE_SECONDS = 10.0  # what a killed build's processes may take to be gone

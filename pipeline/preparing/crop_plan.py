@@ -47,6 +47,11 @@ class CropPlan:
         """Frames dropped, by reason."""
         return {reason: int((self.dropped == place).sum()) for place, reason in enumerate(DROP_REASONS)}
 
+    def without(self, unwanted: npt.NDArray[np.bool_]) -> CropPlan:
+        """The same without some frames (n,) that the user does not want; crops of the others stay what they are."""
+        excluded = np.int8(DROP_REASONS.index("excluded"))
+        return replace(self, dropped=np.where(unwanted & (self.dropped == KEPT), excluded, self.dropped))
+
 
 def steadied(track: Track, settings: Settings) -> Track:
     """The track with its landmarks smoothed as the settings want it, the main person's apart from the others'."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
-import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import geometry
+from pipeline.content import checksum, has_changed, known_checksum, remedy_for, stamp_of
 from pipeline.corpora import Source
 from pipeline.decode import Frame, read_frames
 from pipeline.errors import InputError, VideoError
-from pipeline.files import sha256_of
 from pipeline.preparing import crops
 from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.crop_plan import CropPlan, plan_crops, steadied
 from pipeline.preparing.k_map import k_codes, k_table
 from pipeline.preparing.regions import Box, RegionStore, keep_region
-from pipeline.result import VideoResult, failed, load_result, save_result
+from pipeline.result import VideoResult, blank, failed, load_result, save_result
 from pipeline.settings import Settings, digest_of
 from pipeline.shards import FRAME_SIZE, FrameRow, VideoEntry, write_shard
 from pipeline.track import Track, follow, load_track, save_track
@@ -33,8 +31,6 @@ from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.tracking.predictor import load_ensemble
 
 READINGS = 2  # a file that changed while it was read is read again, but not for ever
-_GONE = (errno.ENOENT, errno.ENOTDIR)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
 REGION_BUDGET = 256 << 20  # bytes of picture kept while a video is tracked; what is beyond is decoded a second time
 
 
@@ -56,10 +52,9 @@ class Cut(NamedTuple):
 def places(work: Path, source: Source, settings: Settings) -> Places:
     """The work files of a video; other settings have other files."""
     video = digest_of(source.id)
+    made = digest_of([source.id, source.excluded]) if source.excluded else video
     done = work / "videos" / settings.digest
-    return Places(
-        done / f"{video}.h5", done / f"{video}.json", work / "tracks" / settings.track_digest / f"{video}.npz"
-    )
+    return Places(done / f"{made}.h5", done / f"{made}.json", work / "tracks" / settings.track_digest / f"{video}.npz")
 
 
 def load_models(model: Path) -> None:
@@ -74,7 +69,7 @@ def prepare_video(root: Path, source: Source, settings: Settings, work: Path, mo
     """Prepare one video unless that is done already; its faults become the result, never an exception.
 
     Args:
-        root: the corpus root; `source.id` lies below it.
+        root: the corpus root; `source.path` lies below it.
         work: the folder for `places`.
         model: dlib's 68-point landmark model; None finds the installed one.
 
@@ -83,57 +78,50 @@ def prepare_video(root: Path, source: Source, settings: Settings, work: Path, mo
     """
     put = places(work, source, settings)
     done = load_result(put.result)
-    if done is not None and (done.status != "ok" or put.shard.is_file()):
-        return done
-    blank = VideoResult(source.id, source.speaker, source.split)
-    try:
-        result = _prepare_unchanged(root / source.id, blank, settings, put, model)
-    except VideoError as error:
-        if error.reason == "vanished" and not root.is_dir():
-            raise InputError(f"{root}: the corpus is gone; is it mounted? run again to go on") from error
-        result = failed(source, error.reason, str(error))
+    is_there = done is not None and (done.status != "ok" or put.shard.is_file())
+    if done is not None and is_there and not has_changed(root / source.path, done.stamp, done.sha256):
+        return done.of(source)
+    result = _prepare_unchanged(root, source, settings, put, model)
     save_result(put.result, result)
     return result
 
 
-def _prepare_unchanged(
-    path: Path, blank: VideoResult, settings: Settings, put: Places, model: Path | None
-) -> VideoResult:
+def _prepare_unchanged(root: Path, source: Source, settings: Settings, put: Places, model: Path | None) -> VideoResult:
     """`_prepare` on a file that is the same before and after, so that pixels, track and checksum belong together."""
+    path = root / source.path
+    sum_of = checksum if source.clip is None else known_checksum  # many clips may be cut from one large file
     for _ in range(READINGS):
-        sha256 = _checksum(path)
+        stamp, sha256 = stamp_of(path), ""
         try:
-            result = _prepare(path, replace(blank, sha256=sha256), settings, put, model)
-        except VideoError:
-            if _checksum(path) == sha256:
-                raise
-        else:
-            if _checksum(path) == sha256:
-                return result
-    raise VideoError("changed", f"{path}: changes while it is read; build again when it has its final content")
+            sha256 = sum_of(path)
+            result = _prepare(path, source, replace(blank(source), sha256=sha256, stamp=stamp), settings, put, model)
+        except VideoError as error:
+            if error.reason == "vanished" and not root.is_dir():
+                raise InputError(f"{root}: the corpus is gone; is it mounted? run again to go on") from error
+            remedy = remedy_for(path) if error.reason == "unreadable" else ""
+            result = failed(source, error.reason, f"{error}{remedy}", stamp, sha256)
+        if not sha256 or _is_still(path, sum_of, sha256):
+            return result
+    return failed(source, "changed", f"{path}: changes while it is read; build again when it has its final content")
 
 
-def _checksum(path: Path) -> str:
-    """The file's SHA-256. What keeps it from being read is the video's fault, or that of the machine (OSError)."""
+def _is_still(path: Path, sum_of: Callable[[Path], str], sha256: str) -> bool:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would give bytes for ever, or none
-            raise VideoError("unreadable", f"{path}: is not a regular file")
-        return sha256_of(path)
-    except OSError as error:
-        reason = "vanished" if error.errno in _GONE else "unreadable" if error.errno in _FORBIDDEN else None
-        if reason is None:
-            raise
-        raise VideoError(reason, f"{path}: cannot be read ({error.strerror})") from error
+        return sum_of(path) == sha256
+    except VideoError:
+        return False
 
 
-def _prepare(path: Path, blank: VideoResult, settings: Settings, put: Places, model: Path | None) -> VideoResult:
-    track, store = load_track(put.track, blank.sha256), RegionStore(0)
+def _prepare(
+    path: Path, source: Source, begun: VideoResult, settings: Settings, put: Places, model: Path | None
+) -> VideoResult:
+    track, store = load_track(put.track, begun.sha256), RegionStore(0)
     if track is None:
         track, store = _track(path, settings, model)
-        save_track(put.track, track, blank.sha256)
+        save_track(put.track, track, begun.sha256)
     width, height = track.size
     result = replace(
-        blank,
+        begun,
         fps=track.fps,
         width=width,
         height=height,
@@ -143,14 +131,14 @@ def _prepare(path: Path, blank: VideoResult, settings: Settings, put: Places, mo
         warning="; ".join(track.warnings),
     )
     track = steadied(track, settings)
-    plan = plan_crops(track, settings)
+    plan = plan_crops(track, settings).without(_excluded(track, source))
     result = replace(result, drops=plan.drops, frames_kept=len(plan.kept), scale=plan.scale)
     if len(plan.kept) < settings.bank_size or len(plan.kept) / track.fps < settings.min_seconds:
         return replace(result, status="failed", error=_too_few(path, track, plan, settings))
     kept = plan.kept.tolist()
     cuts = [Cut(place, plan.transforms[place]) for place in kept]
     entry, rows = _rows(path, track, cuts, store, settings)
-    entry = replace(entry, id=blank.id, speaker=blank.speaker, source_sha256=blank.sha256)
+    entry = replace(entry, id=begun.id, speaker=begun.speaker, source_sha256=begun.sha256)
     levels = k_table(settings.k_gamma, settings.k_floor).levels
     write_shard(put.shard, entry, rows, levels, settings.storage)
     paddings = [crops.padding_fraction(cut.transform, FRAME_SIZE, *track.sizes[cut.frame].tolist()) for cut in cuts]
@@ -177,6 +165,14 @@ def _track(path: Path, settings: Settings, model: Path | None) -> tuple[Track, R
 @lru_cache(maxsize=1)
 def _model(model: Path | None) -> Path:
     return landmark_model_path(model)
+
+
+def _excluded(track: Track, source: Source) -> npt.NDArray[np.bool_]:
+    """(n,) the frames that the user does not want."""
+    unwanted = np.zeros(len(track), np.bool_)
+    for first, last in source.excluded:
+        unwanted |= (track.frame_index >= first) & (track.frame_index <= last)
+    return unwanted
 
 
 def _too_few(path: Path, track: Track, plan: CropPlan, settings: Settings) -> str:

@@ -23,6 +23,7 @@ from pipeline.shards import FRAME_SIZE
 from pipeline.track import Track
 
 SIDE = 480  # of an example, at most
+SHOWN = tuple(reason for reason in DROP_REASONS if reason != "excluded")  # the user has seen those
 TRIES = 3  # videos, for an example of one reason
 DECODED_AT_MOST = 3000  # frames, to reach an example
 CROP_SETTINGS = ("centre", "face_fraction", "min_face_px", "max_padding", "scenes", "after_damage")
@@ -47,7 +48,7 @@ def drop_examples(gathered: Gathered, progress: bool) -> list[DropExample]:
         progress: show a bar.
     """
     entries = gathered.entries
-    happened = [reason for reason in DROP_REASONS if any(reason in entry.drops for entry in entries)]
+    happened = [reason for reason in SHOWN if any(reason in entry.drops for entry in entries)]
     bar = tqdm(happened, "dropped frames", unit="reason", delay=1, disable=not progress)
     return [_example(gathered, reason) for reason in bar]
 

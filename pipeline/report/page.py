@@ -20,11 +20,17 @@ from pipeline.result import DROP_REASONS
 
 SCRIPTS = ("dom.js", "trace.js", "entry.js", "speakers.js", "videos.js", "start.js")
 FAILURES_LISTED = 8  # a reason; the table of videos has them all
-CORPORA = {"timit": "TCD-TIMIT", "faceforensics": "FaceForensics", "folder": "Folder of videos"}
+CORPORA = {
+    "timit": "TCD-TIMIT",
+    "faceforensics": "FaceForensics",
+    "folder": "Folder of videos",
+    "table": "Table of clips",
+}
 DROP_MEANINGS = {
     "no_face": "no credible face in the frame",
     "too_small": "the jaw is narrower than min_face_px",
     "out_of_frame": "more than max_padding of the crop lies outside the picture",
+    "excluded": "the user does not want it (--exclude)",
 }
 FAILURE_MEANINGS = {
     "unreadable": "no picture can be decoded",

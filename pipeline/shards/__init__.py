@@ -4,13 +4,14 @@ from pipeline.files import atomic_write
 from pipeline.shards.dataset import Dataset, Video, dataset_digest, open_dataset
 from pipeline.shards.reader import ShardReader
 from pipeline.shards.schema import FRAME_SIZE, STORAGES, VideoEntry
-from pipeline.shards.writer import FrameRow, merge_shards, write_shard
+from pipeline.shards.writer import FrameRow, Part, merge_shards, write_shard
 
 __all__ = [
     "FRAME_SIZE",
     "STORAGES",
     "Dataset",
     "FrameRow",
+    "Part",
     "ShardReader",
     "Video",
     "VideoEntry",

@@ -14,6 +14,7 @@ from pipeline.shards.reader import ShardReader
 from pipeline.shards.schema import DATASET_SCHEMA
 
 DATASET_FILE = "dataset.json"
+BANKS_FROM = ("own", "other")  # where a target's bank comes from: its own video, or another one of its speaker
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,22 @@ class Dataset:
 
     @property
     def corpus(self) -> str:
-        """`timit`, `faceforensics` or `folder`: decides where a target's bank comes from."""
+        """The kind of corpus: `timit`, `faceforensics`, `folder`, `table`."""
         return str(self.contents["corpus"])
+
+    @property
+    def bank_from(self) -> str:
+        """Where a target's bank comes from, one of `BANKS_FROM` (`--bank-from` of the build).
+
+        Raises:
+            DatasetError: it is none of them.
+        """
+        # Datasets of earlier versions do not say: the paper's protocol for TCD-TIMIT then held for that corpus alone.
+        chosen = str(self.contents.get("bank_from", "other" if self.corpus == "timit" else "own"))
+        if chosen not in BANKS_FROM:
+            path = self.root / DATASET_FILE
+            raise DatasetError(f"{path}: bank_from must be one of {', '.join(BANKS_FROM)}, got '{chosen}'")
+        return chosen
 
     @property
     def config(self) -> dict[str, Any]:
@@ -109,3 +124,9 @@ def dataset_digest(shard_sums: Mapping[str, str]) -> str:
     """
     lines = "".join(f"{total}  {path}\n" for path, total in sorted(shard_sums.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def contents_digest(contents: Mapping[str, Any]) -> str:
+    """SHA-256 of what `dataset.json` says, this digest itself left out."""
+    said = {name: value for name, value in contents.items() if name != "contents_sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

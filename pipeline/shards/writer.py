@@ -119,51 +119,71 @@ class _ImageColumn:
             self._id.write(self._memory, self._rows, np.ascontiguousarray(image))
 
 
-def merge_shards(path: Path, parts: Sequence[Path], attributes: Mapping[str, str] | None = None) -> None:
-    """Join shards into one, atomically, in the order given; compressed frames are copied as they are.
+class Part(NamedTuple):
+    """One video of a shard, to be merged into another."""
+
+    shard: Path
+    video: str  # its id
+    speaker: str  # as it is to be called from now on
+
+
+def merge_shards(path: Path, parts: Sequence[Path | Part], attributes: Mapping[str, str] | None = None) -> None:
+    """Join shards, or single videos of them, into one, atomically, in the order given.
+
+    Compressed frames are copied as they are.
 
     Args:
         path: final path.
-        parts: shards of the same storage and K levels, at least one.
+        parts: shards of the same storage and K levels, or videos in such, at least one.
         attributes: settings worth keeping with the file.
 
     Raises:
-        ValueError: the parts' levels of K or storage differ.
+        ValueError: the parts' levels of K or storage differ, or a video is not in its shard.
     """
     entries: list[VideoEntry] = []
+    pieces: list[tuple[Path, slice]] = []
     total = 0
     for part in parts:
-        with h5py.File(part, "r") as source:
-            for entry in read_entries(source):
-                bank = tuple(row + total for row in entry.bank)
-                entries.append(replace(entry, first_row=entry.first_row + total, bank=bank))
-            total += len(source["frames"])
+        shard = part.shard if isinstance(part, Part) else part
+        with h5py.File(shard, "r") as source:
+            for entry in _wanted(source, part):
+                bank = tuple(row - entry.first_row + total for row in entry.bank)
+                entries.append(replace(entry, first_row=total, bank=bank))
+                pieces.append((shard, slice(entry.first_row, entry.first_row + entry.row_count)))
+                total += entry.row_count
             levels, storage = source["k_levels"][:], source.attrs["storage"]
     with atomic_write(path) as temporary, _create(temporary, total, levels, storage, attributes) as file:
-        first = 0
-        for part in parts:
-            with h5py.File(part, "r") as source:
+        for (shard, rows), entry in zip(pieces, entries, strict=True):
+            with h5py.File(shard, "r") as source:
                 if source.attrs["storage"] != storage or not np.array_equal(source["k_levels"][:], levels):
-                    raise ValueError(f"{part}: storage or K levels differ from those of {parts[-1]}")
-                first += _append(file, source, first)
+                    raise ValueError(f"{shard}: storage or K levels differ from those of {pieces[-1][0]}")
+                _append(file, source, entry.first_row, rows)
         _write_entries(file, entries)
 
 
-def _append(file: h5py.File, source: h5py.File, first: int) -> int:
-    count = len(source["frames"])
+def _wanted(source: h5py.File, part: Path | Part) -> list[VideoEntry]:
+    entries = read_entries(source)
+    if not isinstance(part, Part):
+        return entries
+    found = [replace(entry, speaker=part.speaker) for entry in entries if entry.id == part.video]
+    if not found:
+        raise ValueError(f"{part.shard}: holds no video {part.video}")
+    return found
+
+
+def _append(file: h5py.File, source: h5py.File, first: int, rows: slice) -> None:
     for name in ROWS:
         if name in IMAGES:
-            _copy_chunks(source[name].id, file[name].id, first)
+            _copy_chunks(source[name].id, file[name].id, first, rows)
         else:
-            file[name][first : first + count] = source[name][:]
-    return count
+            file[name][first : first + rows.stop - rows.start] = source[name][rows]
 
 
-def _copy_chunks(source: h5py.h5d.DatasetID, target: h5py.h5d.DatasetID, first: int) -> None:
+def _copy_chunks(source: h5py.h5d.DatasetID, target: h5py.h5d.DatasetID, first: int, rows: slice) -> None:
     rest = (0,) * (len(source.shape) - 1)
-    for row in range(source.shape[0]):
+    for place, row in enumerate(range(rows.start, rows.stop), first):
         mask, chunk = source.read_direct_chunk((row, *rest))
-        target.write_direct_chunk((first + row, *rest), chunk, mask)
+        target.write_direct_chunk((place, *rest), chunk, mask)
 
 
 @contextmanager

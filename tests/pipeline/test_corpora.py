@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import corpora
+from pipeline.corpora.timit import timit_split
 from pipeline.errors import InputError
 
 TEST = (8, 9, 15, 18, 25, 28, 33, 34, 36, 41, 44, 45, 49, 54, 55, 56, 58)
@@ -27,7 +28,7 @@ def timit(root: Path, *speakers: str) -> Path:
 
 
 def test_the_published_split_has_39_and_17_speakers() -> None:
-    split = corpora._timit_split()
+    split = timit_split()
     published = [(number, where) for (group, number), (where, extra) in split.items() if not extra]
     assert sum(where == "train" for _, where in published) == 39
     assert sorted(number for number, where in published if where == "test") == list(TEST)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas
 import pytest
 
-from pipeline.building.luigi_tasks import PrepareChunk, plan_file
+from pipeline.building.luigi_chunk import PrepareChunk, plan_file
 from pipeline.building.plan import make_plan, save_plan
 from pipeline.corpora import scan_timit
 from pipeline.settings import Settings

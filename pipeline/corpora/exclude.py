@@ -1,0 +1,100 @@
+"""What the user does not want: a file of ids, or of frames of them, one a line."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.corpora.source import Inventory, Ranges, named
+from pipeline.errors import InputError
+
+_FRAMES = re.compile(r"(?P<id>.+)[#&]frames?=(?P<frames>[\d, -]+)")
+_STRETCH = re.compile(r"(\d+)(?:-(\d+))?")
+
+
+def exclude(inventory: Inventory, file: Path) -> Inventory:
+    """The inventory without what a file names.
+
+    A line is an id as in the manifest, or an id and frames of it as `frame_index` counts them:
+    `anna/1.mp4#frame=17-42,99`. Empty lines, and those that begin with `#`, say nothing. Splits stay what they are.
+
+    Raises:
+        InputError: the file cannot be read, a line is wrong, none of the lines fits the corpus, or all of it is named.
+    """
+    frames, lines = _read(file)
+    ids = {unicodedata.normalize("NFC", source.id): source.id for source in inventory.sources}
+    ids |= {source.id: source.id for source in inventory.sources}
+    unwanted: dict[str, Ranges | None] = {}
+    strangers = []
+    for name, stretches in frames.items():
+        known = ids.get(name) or ids.get(unicodedata.normalize("NFC", name))
+        if known is None:
+            strangers.append(name)
+        else:
+            unwanted[known] = stretches
+    if strangers and not unwanted:
+        raise InputError(
+            f"{file}: none of its {lines} lines names a clip of the corpus (the first: {strangers[0]}); "
+            "an id is a path below the corpus root as in manifest.csv"
+        )
+    sources = [
+        replace(source, excluded=unwanted.get(source.id) or ())
+        for source in inventory.sources
+        if unwanted.get(source.id, ()) is not None
+    ]
+    if not sources:
+        raise InputError(f"{file}: names every clip of the corpus; nothing is left to build")
+    warnings = [f"{file.name} excludes {len(strangers)} clips that are not in the corpus ({named(strangers)})"]
+    return replace(
+        inventory,
+        sources=sources,
+        excluded=sorted(name for name, stretches in unwanted.items() if stretches is None),
+        warnings=inventory.warnings + (warnings if strangers else []),
+    )
+
+
+def _read(file: Path) -> tuple[Mapping[str, Ranges | None], int]:
+    """The ids named, each with the stretches of frames, or None for the whole clip; and how many lines there are."""
+    try:
+        text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise InputError(f"--exclude {file}: cannot be read ({error.strerror})") from error
+    found: dict[str, Ranges | None] = {}
+    lines = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.removesuffix("\r")
+        if not line.strip() or line.startswith("#"):
+            continue
+        lines += 1
+        match = _FRAMES.fullmatch(line)
+        name = match["id"] if match else line
+        if match is None:
+            found[name] = None
+        elif found.get(name, ()) is not None:
+            found[name] = _joined((found.get(name) or ()) + _stretches(f"{file}:{number}", match["frames"]))
+    return found, lines
+
+
+def _stretches(where: str, text: str) -> Ranges:
+    found = []
+    for word in text.replace(" ", "").split(","):
+        match = _STRETCH.fullmatch(word)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last:
+            raise InputError(f"{where}: frames must be numbers or stretches such as 17 or 17-42, got '{word}'")
+        found.append((first, last))
+    return tuple(found)
+
+
+def _joined(stretches: Ranges) -> Ranges:
+    """The same frames in as few stretches as can be, in order: one way of saying it."""
+    joined: list[tuple[int, int]] = []
+    for first, last in sorted(stretches):
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
+        else:
+            joined.append((first, last))
+    return tuple(joined)
