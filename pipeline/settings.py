@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pipeline.errors import InputError
@@ -55,12 +56,12 @@ class Settings:
                 "networks of fewer images are trained on the same banks (model.train --ablation bank=3)"
             )
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Of everything that changes a shard."""
         return digest_of(asdict(self))
 
-    @property
+    @cached_property
     def track_digest(self) -> str:
         """Of what changes landmarks: a new crop does not track again."""
         return digest_of(asdict(self.track))
