@@ -86,7 +86,7 @@ def make_planner(dataset: Dataset) -> BatchPlanner:
     """The paper's batches of a dataset's training split."""
     return BatchPlanner(
         dataset.videos(SPLIT),
-        dataset.corpus,
+        dataset.bank_from,
         batch_size=BATCH_SIZE,
         frames_per_video=FRAMES_PER_VIDEO,
         bank_size=BANK_SIZE,

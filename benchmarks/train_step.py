@@ -227,7 +227,7 @@ def wait_line(trainer: Trainer, shards: Path, workers: int | None, steps: int) -
     config, dataset = trainer.config, open_dataset(shards)
     planner = BatchPlanner(
         dataset.videos("train"),
-        dataset.corpus,
+        dataset.bank_from,
         batch_size=config.batch_size,
         frames_per_video=config.frames_per_video,
         bank_size=config.model.bank_size,

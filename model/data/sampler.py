@@ -14,10 +14,8 @@ from model.config import BANK_SIZES
 from model.data.augment import draw_variation
 from pipeline.errors import DatasetError, InputError
 from pipeline.shards import Video
+from pipeline.shards.dataset import BANKS_FROM
 
-# In the corpora of single speakers under constant conditions the bank comes from another video (the paper,
-# TCD-TIMIT); elsewhere two videos of a "speaker" need not show the same scene, so it is the target's own video.
-OTHER_VIDEO_CORPORA = ("timit",)
 # Separate random streams, so that the order of videos and the choice of frames do not share numbers.
 _VIDEO_STREAM, _FRAME_STREAM, _VARIATION_STREAM = 0, 1, 2
 
@@ -46,7 +44,7 @@ class BatchPlanner:
 
     Args:
         videos: those of one split.
-        corpus: the dataset's `corpus`, which decides where banks come from.
+        bank_from: the dataset's `bank_from`, one of `BANKS_FROM`.
         batch_size: targets of the whole batch, a multiple of `frames_per_video`.
         bank_size: 1, 3 or 5.
         seed: not negative.
@@ -61,7 +59,7 @@ class BatchPlanner:
     def __init__(
         self,
         videos: Sequence[Video],
-        corpus: str,
+        bank_from: str,
         *,
         batch_size: int,
         frames_per_video: int,
@@ -84,7 +82,7 @@ class BatchPlanner:
         self.groups_per_batch = batch_size // frames_per_video  # videos in a batch: the paper's 4
         self.seed = seed
         self.augment = augment
-        self.partners = bank_partners(videos, corpus)
+        self.partners = bank_partners(videos, bank_from)
         self.videos = [video for video in videos if len(target_candidates(video, self.partners))]
         if not self.videos:
             raise DatasetError(f"no video of {len(videos)} has a frame to train on outside its own bank")
@@ -140,14 +138,22 @@ def bank_choice(bank_size: int) -> tuple[int, ...]:
     return tuple(range(bank_size))
 
 
-def bank_partners(videos: Sequence[Video], corpus: str) -> dict[str, list[Video]]:
-    """For every video id, the videos its bank may come from, in id order; empty: only the video itself."""
+def bank_partners(videos: Sequence[Video], bank_from: str) -> dict[str, list[Video]]:
+    """For every video id, the videos its bank may come from, in id order; empty: only the video itself.
+
+    Args:
+        bank_from: `other` where a speaker's videos show them under constant conditions, so that the bank comes from
+            another one (the paper, TCD-TIMIT); `own` where two videos of a speaker need not show the same scene. A
+            speaker's only video has its own bank in any case.
+    """
+    if bank_from not in BANKS_FROM:
+        raise ValueError(f"bank_from must be one of {', '.join(BANKS_FROM)}, got '{bank_from}'")
     by_speaker: dict[str, list[Video]] = {}
     for video in sorted(videos, key=lambda video: video.id):
         by_speaker.setdefault(video.speaker, []).append(video)
     partners: dict[str, list[Video]] = {}
     for video in videos:
-        same_speaker = by_speaker[video.speaker] if corpus in OTHER_VIDEO_CORPORA else []
+        same_speaker = by_speaker[video.speaker] if bank_from == "other" else []
         partners[video.id] = [other for other in same_speaker if other.id != video.id]
     return partners
 
@@ -158,7 +164,7 @@ def target_candidates(video: Video, partners: Mapping[str, Sequence[Video]]) -> 
     return rows if partners[video.id] else np.setdiff1d(rows, np.asarray(video.bank))
 
 
-def fixed_groups(videos: Sequence[Video], corpus: str, *, stride: int = 1) -> list[Group]:
+def fixed_groups(videos: Sequence[Video], bank_from: str, *, stride: int = 1) -> list[Group]:
     """The fixed protocol of evaluation: one group a video, every `stride`-th of its target frames in order.
 
     The bank of five comes from where training takes it; of several other videos, from the next one of the
@@ -169,7 +175,7 @@ def fixed_groups(videos: Sequence[Video], corpus: str, *, stride: int = 1) -> li
     """
     if stride < 1:
         raise InputError(f"stride must be at least 1, got {stride}")
-    partners = bank_partners(videos, corpus)
+    partners = bank_partners(videos, bank_from)
     groups = []
     for video in videos:
         rows = tuple(int(row) for row in target_candidates(video, partners)[::stride])

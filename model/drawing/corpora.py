@@ -51,7 +51,7 @@ class Corpus:
             InputError: no such speaker in the split.
             DatasetError: no frame to show.
         """
-        groups = fixed_groups(self.dataset.videos(self.split), self.dataset.corpus)
+        groups = fixed_groups(self.dataset.videos(self.split), self.dataset.bank_from)
         if not groups:
             raise DatasetError(f"{self.dataset.root}: the split '{self.split}' has no frame to show")
         known = sorted({group.video.speaker for group in groups})

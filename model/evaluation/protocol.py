@@ -110,7 +110,7 @@ def evaluate(
     split = split or evaluation_split(dataset)
     if split is None:
         raise DatasetError(f"{dataset.root}: neither a test nor a val split to evaluate on; name one with --split")
-    groups = cut(fixed_groups(dataset.videos(split), dataset.corpus, stride=stride), batch_size)
+    groups = cut(fixed_groups(dataset.videos(split), dataset.bank_from, stride=stride), batch_size)
     if not groups:
         raise DatasetError(f"{dataset.root}: the split '{split}' has no frame to evaluate on")
     metrics = [FrameMetric(l1_figures)] if metrics is None else metrics

@@ -30,7 +30,7 @@ def example_groups(dataset: Dataset, split: str, count: int = EXAMPLES) -> list[
     Returns:
         Groups of one target and a bank of five each; the same on every call.
     """
-    groups = fixed_groups(dataset.videos(split), dataset.corpus)
+    groups = fixed_groups(dataset.videos(split), dataset.bank_from)
     count = min(count, len(groups))
     chosen = [groups[(2 * i + 1) * len(groups) // (2 * count)] for i in range(count)]
     examples = []

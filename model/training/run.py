@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Generator
 from contextlib import closing
@@ -90,7 +91,7 @@ def make_planner(run: Run, processes: Processes) -> BatchPlanner:
     config = run.config
     return BatchPlanner(
         run.dataset.videos(TRAIN_SPLIT),
-        run.dataset.corpus,
+        run.dataset.bank_from,
         batch_size=config.batch_size,
         frames_per_video=config.frames_per_video,
         bank_size=config.model.bank_size,
@@ -122,6 +123,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "root": str(dataset.root),
         "digest": dataset.digest,
         "corpus": dataset.corpus,
+        "bank_from": dataset.bank_from,
         "config": dataset.config,  # how to crop a clip for this network: `model.animation.crop_settings`
     }
 
@@ -138,6 +140,12 @@ def _restore(run: Run, trainer: Trainer) -> None:
             f"{path}: was trained on another dataset ({payload['dataset_digest'][:12]}…, --shards has "
             f"{run.dataset.digest[:12]}…); give the same --shards, or another --out"
         )
+    before = _banks_before(run)
+    if before not in (None, run.dataset.bank_from):
+        raise InputError(
+            f"{path}: was trained with banks from '{before}' videos, --shards now says '{run.dataset.bank_from}'; "
+            f"build with --bank-from {before}, or give another --out"
+        )
     wanted = to_dict(run.config)
     free = FREE_SETTINGS if run.config.decay_share == 0 else FREE_SETTINGS - {"steps"}  # the rate depends on them
     differing = [
@@ -148,6 +156,15 @@ def _restore(run: Run, trainer: Trainer) -> None:
     if differing:
         raise InputError(f"{path}: other settings ({'; '.join(differing)}); give the same, or another --out")
     trainer.load_state_dict(payload)
+
+
+def _banks_before(run: Run) -> str | None:
+    """Where the run took its banks from so far; None where that was not noted."""
+    try:
+        noted = json.loads((run.folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        return str(noted["dataset"]["bank_from"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 class _Session:

@@ -121,7 +121,7 @@ def test_another_size_is_what_a_loop_finds(tiny_dataset: Path, size: Size) -> No
     metrics = [FrameMetric(l1_figures), FrameMetric(quality_figures)]
     found = evaluate(generator, dataset, metrics=metrics, stride=3, inference=InferenceSettings(size))
     errors = []
-    for group in fixed_groups(dataset.videos("test"), dataset.corpus, stride=3):
+    for group in fixed_groups(dataset.videos("test"), dataset.bank_from, stride=3):
         batch = load_groups([group], generator.config, CPU, size)
         assert batch.target.shape[-2:] == size
         with torch.no_grad():
@@ -202,7 +202,7 @@ def test_every_figure_is_what_a_loop_over_frames_finds(tiny_dataset: Path) -> No
     features: dict[str, list[np.ndarray]] = {"answer": [], "truth": []}
     copies: list[float] = []
     motion: list[float] = []
-    for group in fixed_groups(dataset.videos("test"), dataset.corpus):
+    for group in fixed_groups(dataset.videos("test"), dataset.bank_from):
         before = None
         for row in group.target_rows:
             batch = load_groups([replace(group, target_rows=(row,))], generator.config, CPU)

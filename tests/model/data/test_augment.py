@@ -25,7 +25,7 @@ SMALL = Size(64, 64)
 def planner(dataset: Path, augment: bool, **changes: int) -> BatchPlanner:
     opened = open_dataset(dataset)
     settings = {"batch_size": 4, "frames_per_video": 2, "bank_size": 5, "seed": 0, **changes}
-    return BatchPlanner(opened.videos("train"), opened.corpus, augment=augment, **settings)
+    return BatchPlanner(opened.videos("train"), opened.bank_from, augment=augment, **settings)
 
 
 @pytest.fixture

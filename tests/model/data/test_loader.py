@@ -25,9 +25,9 @@ def video(name: str, speaker: str = "01M", frames: int = 12, bank: tuple[int, ..
     return Video(name, speaker, "train", Path("none.h5"), 0, frames, 25.0, bank)
 
 
-def planner(videos: list[Video], corpus: str = "timit", **changes: int) -> BatchPlanner:
+def planner(videos: list[Video], bank_from: str = "other", **changes: int) -> BatchPlanner:
     settings = {"batch_size": 16, "frames_per_video": 4, "bank_size": 5, "seed": 0, **changes}
-    return BatchPlanner(videos, corpus, **settings)
+    return BatchPlanner(videos, bank_from, **settings)
 
 
 def same(first: Batch, second: Batch) -> bool:
@@ -49,10 +49,10 @@ def test_timit_banks_come_from_another_video_of_the_speaker() -> None:
     }
 
 
-@pytest.mark.parametrize(("corpus", "speaker"), [("faceforensics", "s{}"), ("folder", "s0"), ("timit", "s{}")])
-def test_a_bank_of_the_same_video_holds_no_target(corpus: str, speaker: str) -> None:
+@pytest.mark.parametrize(("bank_from", "speaker"), [("own", "s{}"), ("own", "s0"), ("other", "s{}")])
+def test_a_bank_of_the_same_video_holds_no_target(bank_from: str, speaker: str) -> None:
     videos = [video(f"{i}.mp4", speaker.format(i)) for i in range(6)]
-    groups = [group for index in range(30) for group in planner(videos, corpus).plan(index)]
+    groups = [group for index in range(30) for group in planner(videos, bank_from).plan(index)]
     assert all(g.bank_video == g.video and not set(g.bank_rows) & set(g.target_rows) for g in groups)
     assert {row for g in groups for row in g.target_rows} == set(range(12)) - {3, 5, 7, 9, 11}
 
@@ -120,7 +120,7 @@ def test_settings_out_of_range_are_named(changes: dict[str, int], message: str) 
 
 def test_evaluation_takes_the_next_video_of_the_speaker_as_bank() -> None:
     videos = [video(f"{i}.mp4", "s0") for i in range(3)] + [video("alone.mp4", "s1")]
-    groups = fixed_groups(videos, "timit", stride=5)
+    groups = fixed_groups(videos, "other", stride=5)
     assert [g.bank_video.id for g in groups] == ["1.mp4", "2.mp4", "0.mp4", "alone.mp4"]
     assert [g.target_rows for g in groups] == [(0, 5, 10)] * 3 + [(0, 8)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -209,6 +210,11 @@ def test_resume_refuses_another_dataset_or_other_settings(
         train(run_of(tmp_path / "run", tiny_dataset, replace(SMALL, learning_rate=1e-3), resume=True), ALONE, None)
     with pytest.raises(InputError, match="not empty"):
         train(run_of(tmp_path / "run", tiny_dataset), ALONE, None)
+    moved = shutil.copytree(tiny_dataset, tmp_path / "moved")
+    contents = json.loads((moved / "dataset.json").read_text())
+    (moved / "dataset.json").write_text(json.dumps({**contents, "bank_from": "own"}))
+    with pytest.raises(InputError, match="trained with banks from 'other' videos, --shards now says 'own'"):
+        train(run_of(tmp_path / "run", moved, one, resume=True), ALONE, None)
 
 
 def test_two_processes_do_what_one_does(tiny_dataset: Path, tmp_path: Path) -> None:
@@ -241,7 +247,7 @@ def steps_of(dataset: Path, processes: Processes, weights: Path) -> list[dict[st
     """Four steps; the losses of each. The first process keeps the generator's weights."""
     opened = open_dataset(dataset)
     planner = BatchPlanner(
-        opened.videos("train"), opened.corpus, batch_size=4, frames_per_video=2, bank_size=5, seed=0,
+        opened.videos("train"), opened.bank_from, batch_size=4, frames_per_video=2, bank_size=5, seed=0,
         rank=processes.rank, world_size=processes.world_size,
     )  # fmt: skip
     trainer = ExactTrainer(SMALL, processes)

@@ -21,7 +21,9 @@ from pipeline.files import atomic_write, sha256_of
 from pipeline.preparing.k_map import k_codes, k_table
 from pipeline.shards import (
     STORAGES,
+    Dataset,
     FrameRow,
+    Part,
     ShardReader,
     VideoEntry,
     dataset_digest,
@@ -131,6 +133,21 @@ def test_merged_shards_hold_every_video_with_its_bank_moved(storage: str, tmp_pa
                 ours, theirs = slice(entry.first_row, entry.first_row + entry.row_count), slice(None)
                 for name in FrameRow._fields:
                     assert np.array_equal(getattr(merged, name)(ours), getattr(single, name)(theirs)), name
+
+
+def test_single_videos_are_merged_out_of_shards_of_many(tmp_path: Path) -> None:
+    """A shard is the same bytes whether its videos come from files of their own or out of others' shards."""
+    parts = [write(tmp_path / f"{n}.h5", 6 + n, n, "zstd", f"{n}.mp4") for n in range(3)]
+    merge_shards(tmp_path / "all.h5", parts)
+    merge_shards(tmp_path / "straight.h5", [parts[2], parts[1]])
+    speaker = ShardReader(parts[0]).entries[0].speaker
+    both = [Part(tmp_path / "all.h5", "2.mp4", speaker), Part(parts[1], "1.mp4", speaker)]
+    merge_shards(tmp_path / "again.h5", both)
+    assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "straight.h5").read_bytes()
+    merge_shards(tmp_path / "renamed.h5", [Part(tmp_path / "all.h5", "1.mp4", "somebody")])
+    assert [entry.speaker for entry in ShardReader(tmp_path / "renamed.h5").entries] == ["somebody"]
+    with pytest.raises(ValueError, match=r"0\.h5: holds no video 1\.mp4"):
+        merge_shards(tmp_path / "none.h5", [Part(parts[0], "1.mp4", "s")])
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
@@ -307,6 +324,18 @@ def test_what_is_no_dataset(text: str | None, message: str, tmp_path: Path) -> N
         (tmp_path / "dataset.json").write_text(text)
     with pytest.raises(DatasetError, match=message):
         open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "said", "meant"),
+    [("timit", None, "other"), ("folder", None, "own"), ("table", "other", "other"), ("timit", "own", "own")],
+)
+def test_banks_come_from_where_the_dataset_says(corpus: str, said: str | None, meant: str, tmp_path: Path) -> None:
+    """Datasets of earlier versions do not say."""
+    contents = {"corpus": corpus, **({} if said is None else {"bank_from": said})}
+    assert Dataset(tmp_path, contents).bank_from == meant
+    with pytest.raises(DatasetError, match=r"dataset\.json: bank_from must be one of own, other, got 'both'"):
+        _ = Dataset(tmp_path, {"corpus": corpus, "bank_from": "both"}).bank_from
 
 
 def test_digest_depends_on_every_path_and_sum_but_not_on_their_order() -> None:
