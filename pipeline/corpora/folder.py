@@ -62,11 +62,10 @@ def scan_folder(root: Path, seed: int = 0, speaker_pattern: str = "", split: str
     if split == "folders":
         sources = _in_split_folders(root, tree.videos, folders, speaker_pattern)
     elif speaker_pattern:
-        sources, warnings = _seeded(_by_pattern(root, tree.videos, speaker_pattern), seed)
+        sources = _seeded(_by_pattern(root, tree.videos, speaker_pattern), seed)
     else:
         warnings = _look_at_layout(root, folders)
-        sources, more = _seeded({path.as_posix(): _speaker(path, 0) for path in tree.videos}, seed)
-        warnings += more
+        sources = _seeded({path.as_posix(): _speaker(path, 0) for path in tree.videos}, seed)
     return as_inventory(Inventory(sources, tree.other_files, tree.skipped, warnings + leak_warnings(sources)))
 
 
@@ -184,17 +183,15 @@ def _depth_of_speakers(folders: _Folders) -> int:
     return len(at[0])
 
 
-def _seeded(speakers: Speakers, seed: int) -> tuple[list[Source], list[str]]:
-    """The split by speaker where there are several, else by video; and what is odd about it."""
+def _seeded(speakers: Speakers, seed: int) -> list[Source]:
+    """The split by speaker where there are several, else by video."""
     names = sorted(set(speakers.values()))
     if len(names) > 1:
         by_speaker = seeded_splits(names, seed)
-        return [Source(name, speaker, by_speaker[speaker]) for name, speaker in speakers.items()], []
+        return [Source(name, speaker, by_speaker[speaker]) for name, speaker in speakers.items()]
     together: dict[PurePosixPath, list[str]] = {}  # one clip in two formats is one clip
     for name in speakers:
         path = PurePosixPath(name)
         together.setdefault(path.with_name(bare_stem(path.name)), []).append(name)
     by_video = seeded_splits([min(alike) for alike in together.values()], seed)
-    sources = [Source(name, names[0], by_video[min(alike)]) for alike in together.values() for name in alike]
-    warning = f"'{names[0]}' is the only speaker, so that training and test show the same person"
-    return sources, [warning] if len(together) > 1 else []
+    return [Source(name, names[0], by_video[min(alike)]) for alike in together.values() for name in alike]

@@ -188,7 +188,11 @@ def as_inventory(sources: Sequence[Source]) -> Inventory:
                 f"{source.id}: speaker '{source.speaker}' is in {source.split} and in {first}; one person belongs in "
                 "one split: mend the list, or give two people two names"
             )
-    return replace(inventory, sources=sorted(inventory.sources, key=lambda source: source.id))
+    warnings = inventory.warnings
+    if len(speakers) == 1 and len({source.split for source in inventory.sources}) > 1:
+        only = f"'{inventory.sources[0].speaker}' is the only speaker, so that training and test show the same person"
+        warnings = [only, *(warning for warning in warnings if warning != only)]
+    return replace(inventory, sources=sorted(inventory.sources, key=lambda source: source.id), warnings=warnings)
 
 
 def one_name(name: str) -> str:
