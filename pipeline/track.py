@@ -10,11 +10,15 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.decode import Frame, VideoReader
+from pipeline.clips import open_clip, region_of
+from pipeline.corpora import Clip
+from pipeline.decode import Frame
 from pipeline.decode.times import mended_times
+from pipeline.errors import VideoError
 from pipeline.files import atomic_write
 from pipeline.geometry import LANDMARKS, Points
 from pipeline.tracking import FaceObservation, FaceTracker, People, TrackSettings
+from pipeline.tracking.region import FaceRegion
 
 MAX_COMPLAINTS = 3  # of ffmpeg's, in a manifest
 NOT_LOOKED_AT = FaceObservation(None, 0.0, 0, "corrupt")
@@ -52,7 +56,11 @@ class Track:
 
 
 def follow(
-    path: Path, settings: TrackSettings, landmark_model: Path, on_face: Callable[[int, Frame, Points], None]
+    path: Path,
+    settings: TrackSettings,
+    landmark_model: Path,
+    on_face: Callable[[int, Frame, Points], None],
+    clip: Clip | None = None,
 ) -> Track:
     """Decode a video once, track the main face of each scene, and tell whose it is.
 
@@ -60,9 +68,10 @@ def follow(
 
     Args:
         on_face: called with the place (0-based), the frame and its landmarks wherever there is a face.
+        clip: which part of the file, and which face; None: all of it, and the main face.
 
     Raises:
-        VideoError: the video cannot be decoded.
+        VideoError: the video cannot be decoded, or the clip's box lies outside the picture.
         InputError: there are several scenes, and the face recognition model is missing.
     """
     frame_index, pts_seconds, sizes, score, faces = [], [], [], [], []
@@ -70,10 +79,12 @@ def follow(
     landmarks = bytearray()  # a list of arrays would take as much again to join
     nowhere = np.full((LANDMARKS, 2), np.nan, np.float32)
     tracker: FaceTracker | None = None
-    people = People()
-    with VideoReader(path) as reader:
+    region, people = region_of(clip), People()
+    with open_clip(path, clip) as reader:
         for place, frame in enumerate(reader):
-            tracker = tracker or FaceTracker(settings, landmark_model, studio_range=not frame.colour.full_range)
+            if tracker is None:
+                _check_region(path, region, frame)
+                tracker = FaceTracker(settings, landmark_model, not frame.colour.full_range, region)
             seen = NOT_LOOKED_AT if frame.corrupt else tracker.observe(frame.y)
             if seen.landmarks is None:
                 people.see_nobody()
@@ -89,7 +100,7 @@ def follow(
             faces.append(seen.faces)
     times = mended_times(np.array(pts_seconds, np.float64), reader.fps)
     return Track(
-        times.fps,
+        reader.chosen_fps or times.fps,
         times.jumps,
         tuple(reader.notes),
         (*times.warnings, *reader.warnings, *_damage_warnings(damage), *reader.errors[:MAX_COMPLAINTS]),
@@ -102,6 +113,14 @@ def follow(
         np.array(faces, np.int32),
         people.tell_apart(),
     )
+
+
+def _check_region(path: Path, region: FaceRegion | None, frame: Frame) -> None:
+    if region is not None and not region.lies_in(frame.y.shape):
+        height, width = frame.y.shape
+        raise VideoError(
+            "no_face", f"{path}: the box lies outside the picture, which is {width}x{height}; mend the table"
+        )
 
 
 def _damage(frame: Frame, before: int) -> int:

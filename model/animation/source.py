@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from pipeline import geometry
-from pipeline.decode import Colour
-from pipeline.errors import InputError
+from pipeline.content import PICTURE_SUFFIXES, pictures_in
+from pipeline.decode import PICTURE_COLOUR, picture_planes
+from pipeline.errors import InputError, VideoError
 from pipeline.geometry import Points
 from pipeline.preparing import crops
 from pipeline.preparing.bank import BANK_SIZE, choose_bank
@@ -23,9 +23,6 @@ from pipeline.preparing.tracked_clip import Crop, crop_frames, resized, track_cl
 from pipeline.settings import Settings
 from pipeline.shards import FRAME_SIZE, Dataset, ShardReader, Video
 from pipeline.tracking import FaceTracker
-
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
-_JPEG = Colour("smpte170m", full_range=True, chroma_left=False)
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ def source_from_pictures(
     Raises:
         InputError: no picture in the folder, one that cannot be read, or no face in any.
     """
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    paths = pictures_in(folder)
     if not paths:
         raise InputError(
             f"{folder}: neither a dataset nor a folder of pictures ({', '.join(sorted(PICTURE_SUFFIXES))})"
@@ -133,12 +130,9 @@ def stored_source(video: Video) -> Source:
 def _face_of_picture(path: Path, settings: Settings, landmark_model: Path, size: int) -> tuple[Crop, Points] | None:
     """The crop of a picture and its landmarks in pixels of a 224-pixel crop; None without a face."""
     try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file).convert("RGB").convert("YCbCr")
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as a picture ({error}); remove it from the folder") from error
-    y, u, v = picture.split()
-    luma = np.asarray(y)
+        luma, u, v = picture_planes(path)
+    except VideoError as error:
+        raise InputError(f"{error}; remove it from the folder") from error
     seen = FaceTracker(settings.track, landmark_model, studio_range=False).observe(luma)
     if seen.landmarks is None or geometry.face_width(seen.landmarks) < settings.min_face_px:
         return None
@@ -146,9 +140,8 @@ def _face_of_picture(path: Path, settings: Settings, landmark_model: Path, size:
     widths, reaches = geometry.face_width(faces), crops.reach(faces, settings.centre)
     scale = crops.crop_scale(widths, reaches, settings.face_fraction, FRAME_SIZE)
     transform = crops.crop_transform(seen.landmarks, scale, settings.centre, FRAME_SIZE)
-    region = Region(
-        Box(0, 0, picture.width, picture.height), luma, np.asarray(u.reduce(2)), np.asarray(v.reduce(2)), _JPEG
-    )
+    height, width = luma.shape
+    region = Region(Box(0, 0, width, height), luma, u, v, PICTURE_COLOUR)
     crop = crops.cut(region, resized(transform, size), size)
     return crop, geometry.apply_affine(transform, seen.landmarks).astype(np.float32)
 

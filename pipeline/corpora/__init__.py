@@ -5,7 +5,7 @@ from pipeline.corpora.faceforensics import scan_faceforensics
 from pipeline.corpora.folder import scan_folder
 from pipeline.corpora.source import Clip, Inventory, Skipped, Source, as_inventory, left_aside_lines
 from pipeline.corpora.splits import seeded_splits
-from pipeline.corpora.table import scan_table, table_digest
+from pipeline.corpora.table import clip_of, scan_table, table_digest
 from pipeline.corpora.timit import scan_timit
 from pipeline.corpora.tree import VIDEO_SUFFIXES, video_tree
 
@@ -16,6 +16,7 @@ __all__ = [
     "Skipped",
     "Source",
     "as_inventory",
+    "clip_of",
     "exclude",
     "left_aside_lines",
     "scan_faceforensics",

@@ -11,6 +11,7 @@ from typing import Any, overload
 from pipeline.errors import InputError
 
 SPLITS = ("train", "val", "test")
+PICTURES_FPS = 25.0  # of a folder of pictures whose row does not say
 NAMED_AT_MOST = 3  # examples in a message; dataset.json has them all
 
 Box = tuple[float, float, float, float]

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.corpora.source import SPLITS, Box, Clip, Inventory, Source, as_inventory, named, one_name
+from pipeline.corpora.source import PICTURES_FPS, SPLITS, Box, Clip, Inventory, Source, as_inventory, named, one_name
 from pipeline.corpora.splits import seeded_splits
 from pipeline.errors import InputError
 from pipeline.files import sha256_of
 
 REQUIRED, OPTIONAL = ("path", "speaker"), ("split", "start", "end", "box", "fps")
-PICTURES_FPS = 25.0  # of a folder of pictures whose row does not say
 _DELIMITERS = ",;\t"  # spreadsheets write any of them
 
 
@@ -116,6 +115,20 @@ def clip_id(clip: Clip) -> str:
     if clip.fps is not None:
         said.append(f"fps={_text(clip.fps)}")
     return clip.path + ("#" + "&".join(said) if said else "")
+
+
+def clip_of(id_: str) -> Clip | None:
+    """The inverse of `clip_id`; None for the id of a whole file."""
+    path, mark, said = id_.rpartition("#")
+    number = r"-?\d+(?:\.\d+)?"
+    box = ",".join([number] * 4)
+    parts = (f"t=(?P<start>{number})?(?:,(?P<end>{number}))?", f"box=(?P<box>{box})", f"fps=(?P<fps>{number})")
+    match = re.fullmatch("&?".join(f"(?:{part})?" for part in parts), said)
+    if not mark or match is None or not said:
+        return None
+    start, end, fps = (float(match[name]) if match[name] else None for name in ("start", "end", "fps"))
+    left, top, right, bottom = map(float, match["box"].split(",")) if match["box"] else (0.0,) * 4
+    return Clip(path, start, end, (left, top, right, bottom) if match["box"] else None, fps)
 
 
 def _read(table: Path) -> tuple[list[_Row], list[str]]:

@@ -3,8 +3,23 @@
 What is shown: square pixels, upright, whole pictures (not fields), the colours of an ordinary screen.
 """
 
+from pipeline.decode.clip import ClipReader
 from pipeline.decode.frame import Colour, Frame, Plane
+from pipeline.decode.pictures import PICTURE_COLOUR, PictureReader, picture_planes
 from pipeline.decode.reader import AHEAD_PICTURES, VideoReader, read_frames
 from pipeline.decode.stream import CONTAINERS, OPTIONS
 
-__all__ = ["AHEAD_PICTURES", "CONTAINERS", "OPTIONS", "Colour", "Frame", "Plane", "VideoReader", "read_frames"]
+__all__ = [
+    "AHEAD_PICTURES",
+    "CONTAINERS",
+    "OPTIONS",
+    "PICTURE_COLOUR",
+    "ClipReader",
+    "Colour",
+    "Frame",
+    "PictureReader",
+    "Plane",
+    "VideoReader",
+    "picture_planes",
+    "read_frames",
+]

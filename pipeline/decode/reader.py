@@ -50,6 +50,7 @@ class VideoReader:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.fps = 0.0  # nominal frame rate; see `pipeline.decode.times`
+        self.chosen_fps = 0.0  # at which frames were chosen out of more, complete likewise (`pipeline.decode.clip`)
         self.width = self.height = 0  # as shown, of the first frame, known from that on
         self.notes: list[str] = []  # what was done so that pictures are as shown, complete once the iteration has ended
         self.warnings: list[str] = []  # what is not as it should be, likewise

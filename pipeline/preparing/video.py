@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import geometry
+from pipeline.clips import clip_frames
 from pipeline.content import checksum, has_changed, known_checksum, remedy_for, stamp_of
 from pipeline.corpora import Source
-from pipeline.decode import Frame, read_frames
+from pipeline.decode import Frame
 from pipeline.errors import InputError, VideoError
 from pipeline.preparing import crops
 from pipeline.preparing.bank import choose_bank
@@ -117,7 +118,7 @@ def _prepare(
 ) -> VideoResult:
     track, store = load_track(put.track, begun.sha256), RegionStore(0)
     if track is None:
-        track, store = _track(path, settings, model)
+        track, store = _track(path, source, settings, model)
         save_track(put.track, track, begun.sha256)
     width, height = track.size
     result = replace(
@@ -137,8 +138,8 @@ def _prepare(
         return replace(result, status="failed", error=_too_few(path, track, plan, settings))
     kept = plan.kept.tolist()
     cuts = [Cut(place, plan.transforms[place]) for place in kept]
-    entry, rows = _rows(path, track, cuts, store, settings)
-    entry = replace(entry, id=begun.id, speaker=begun.speaker, source_sha256=begun.sha256)
+    entry, rows = _rows(path, source, track, cuts, store, settings)
+    entry = replace(entry, source_sha256=begun.sha256)
     levels = k_table(settings.k_gamma, settings.k_floor).levels
     write_shard(put.shard, entry, rows, levels, settings.storage)
     paddings = [crops.padding_fraction(cut.transform, FRAME_SIZE, *track.sizes[cut.frame].tolist()) for cut in cuts]
@@ -150,7 +151,7 @@ def _prepare(
     )
 
 
-def _track(path: Path, settings: Settings, model: Path | None) -> tuple[Track, RegionStore]:
+def _track(path: Path, source: Source, settings: Settings, model: Path | None) -> tuple[Track, RegionStore]:
     """Follow the face, keeping of each frame the pixels that its crop is likely to need."""
     store, half = RegionStore(REGION_BUDGET), 0.0
 
@@ -159,7 +160,7 @@ def _track(path: Path, settings: Settings, model: Path | None) -> tuple[Track, R
         half = max(half, crops.likely_half(landmarks, settings.centre, settings.face_fraction))
         store.keep(place, frame, crops.likely_box(landmarks, settings.centre, half))
 
-    return follow(path, settings.track, _model(model), keep), store
+    return follow(path, settings.track, _model(model), keep, source.clip), store
 
 
 @lru_cache(maxsize=1)
@@ -188,19 +189,19 @@ def _too_few(path: Path, track: Track, plan: CropPlan, settings: Settings) -> st
 
 
 def _rows(
-    path: Path, track: Track, cuts: Sequence[Cut], store: RegionStore, settings: Settings
+    path: Path, source: Source, track: Track, cuts: Sequence[Cut], store: RegionStore, settings: Settings
 ) -> tuple[VideoEntry, Iterator[FrameRow]]:
-    """The shard's entry (without names) and rows; pixels are made as the rows are drawn."""
+    """The shard's entry (without the checksum) and rows; pixels are made as the rows are drawn."""
 
     def landmarks(cut: Cut) -> geometry.Points:  # made twice rather than kept: a long video has many
         return geometry.apply_affine(cut.transform, track.landmarks[cut.frame]).astype(np.float32)
 
     openness = np.array([geometry.mouth_openness(landmarks(cut)) for cut in cuts])
     bank = tuple(int(row) for row in choose_bank(openness, settings.bank_size))
-    entry = VideoEntry("", "", "", track.fps, 0, len(cuts), bank)
+    entry = VideoEntry(source.id, source.speaker, "", track.fps, 0, len(cuts), bank)
 
     def rows() -> Iterator[FrameRow]:
-        for row, (cut, pixels) in enumerate(zip(cuts, _pixels(path, track, cuts, store), strict=True)):
+        for row, (cut, pixels) in enumerate(zip(cuts, _pixels(path, source, track, cuts, store), strict=True)):
             points = landmarks(cut)
             yield FrameRow(
                 frames=pixels,
@@ -215,7 +216,9 @@ def _rows(
     return entry, rows()
 
 
-def _pixels(path: Path, track: Track, cuts: Sequence[Cut], store: RegionStore) -> Iterator[npt.NDArray[np.uint8]]:
+def _pixels(
+    path: Path, source: Source, track: Track, cuts: Sequence[Cut], store: RegionStore
+) -> Iterator[npt.NDArray[np.uint8]]:
     """The crops, from the regions kept while tracking; from a second decoding where those do not reach."""
 
     def box(cut: Cut) -> Box:
@@ -223,17 +226,17 @@ def _pixels(path: Path, track: Track, cuts: Sequence[Cut], store: RegionStore) -
         return crops.source_box(cut.transform, FRAME_SIZE).clipped(width, height)
 
     missing = [cut.frame for cut in cuts if not store.covers(cut.frame, box(cut))]
-    again = _decode_again(path, missing)
+    again = _decode_again(path, source, missing)
     for cut in cuts:
         region = store.take(cut.frame) if store.covers(cut.frame, box(cut)) else keep_region(next(again), box(cut))
         yield crops.cut(region, cut.transform, FRAME_SIZE)
 
 
-def _decode_again(path: Path, places: Sequence[int]) -> Iterator[Frame]:
+def _decode_again(path: Path, source: Source, places: Sequence[int]) -> Iterator[Frame]:
     """Some frames of a video, in order."""
     waiting = iter(places)
     place = next(waiting, None)
-    for number, frame in enumerate(read_frames(path)):
+    for number, frame in enumerate(clip_frames(path, source.clip)):
         if number == place:
             yield frame
             place = next(waiting, None)

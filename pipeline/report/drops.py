@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.decode import Frame, VideoReader
+from pipeline.clips import open_clip
+from pipeline.corpora import Clip, clip_of
+from pipeline.decode import Frame
 from pipeline.errors import VideoError
 from pipeline.geometry import Points
 from pipeline.preparing import crops
@@ -78,10 +80,11 @@ def _from_source(gathered: Gathered, entry: Entry, place: int, reason: str) -> D
     track = read_track(gathered.dataset, entry.id, entry.sha256)
     if track is None:
         raise VideoError("vanished", "its landmarks are not in the work folder any more")
-    if not entry.path.is_file():
+    if not entry.path.exists():
         raise VideoError("vanished", f"the source video is not at {entry.path} any more")
     number, box = _dropped_frame(track, _crop_settings(gathered.dataset.config), reason)
-    with VideoReader(entry.path) as reader:
+    clip = clip_of(entry.id) or (Clip(entry.id) if entry.path.is_dir() else None)
+    with open_clip(entry.path, clip) as reader:
         for count, frame in enumerate(reader):
             if count == number:
                 picture = _drawn(frame, track.landmarks[number], box)

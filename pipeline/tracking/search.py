@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.tracking.detection import Face, FaceDetector, Luma, search_reductions
+from pipeline.tracking.region import FaceRegion, moved
+
+Counts = Callable[[Face], bool]
 
 RESTARTS_APART = 12  # frames: pictures that change all the time (noise) do not begin a search each time
 
@@ -51,8 +55,22 @@ class FaceSearch:
         self._since_restart = self._wait = 0
         self._wait_upsampled = self._settings.upsampled_after_loss
 
-    def find(self, luma: Luma) -> list[Face]:
-        """Credible faces of this frame; none where there are none or it is not this frame's turn. Once a frame."""
+    def find(self, luma: Luma, region: FaceRegion | None = None) -> list[Face]:
+        """Credible faces of this frame; none where there are none or it is not this frame's turn. Once a frame.
+
+        Args:
+            region: only faces in it count; None: in all of the picture.
+        """
+        if region is None:
+            return self._find(luma, lambda _: True)
+        part, left, top = region.with_room(luma)
+        if not part.size:
+            return []
+        return [
+            moved(face, left, top) for face in self._find(part, lambda f: region.holds(moved(f, left, top), luma.shape))
+        ]
+
+    def _find(self, luma: Luma, counts: Counts) -> list[Face]:
         settings = self._settings
         self._since_restart += 1
         self._wait -= 1
@@ -61,22 +79,25 @@ class FaceSearch:
             return []
         slow = luma.size > settings.eager_pixels
         self._wait = min(settings.longest_wait, 1 + self._since_restart // 8) if slow else 1
-        faces = self._reduced(luma)
+        faces = self._reduced(luma, counts)
         if not faces and self._wait_upsampled <= 0:
             self._wait_upsampled = max(1, round(4 * luma.size / settings.upsampled_pixels))
-            faces = self.credible(luma, self._detector.search(luma, upsample=1))
+            faces = self._counting(luma, self._detector.search(luma, upsample=1), counts)
         return faces
 
-    def _reduced(self, luma: Luma) -> list[Face]:
+    def _reduced(self, luma: Luma, counts: Counts) -> list[Face]:
         """Faces that show in the picture at up to its own size."""
         height, width = luma.shape
         faces: list[Face] = []
         small = luma.size <= self._settings.eager_pixels
         for reduction in (1.0,) if small else search_reductions(height, width, self._settings.first_pixels):
-            faces = self.credible(luma, self._detector.search(luma, reduction)) or faces
+            faces = self._counting(luma, self._detector.search(luma, reduction), counts) or faces
             if faces and faces[0].score >= self._settings.enough_score:
                 break
         return faces
+
+    def _counting(self, luma: Luma, faces: list[Face], counts: Counts) -> list[Face]:
+        return self.credible(luma, [face for face in faces if counts(face)])
 
     def credible(self, luma: Luma, faces: list[Face]) -> list[Face]:
         """Those of some faces that are sure enough, or stand a second look."""

@@ -22,6 +22,7 @@ from pipeline.tracking.face_box import BoxModel, Points, disagreement, shape_res
 from pipeline.tracking.face_look import FaceLook, face_look
 from pipeline.tracking.lost_face import LostFace
 from pipeline.tracking.predictor import LandmarkPredictor
+from pipeline.tracking.region import FaceRegion
 from pipeline.tracking.scene import Scene, likeness
 from pipeline.tracking.search import FaceSearch
 from pipeline.tracking.settings import TrackSettings
@@ -89,9 +90,17 @@ class FaceTracker:
         settings: what decides the result.
         landmark_model: the verified model file (`landmark_model_path`).
         studio_range: luma levels are 16 to 235, as in most video files (see `LandmarkPredictor`).
+        region: where the face is that is to be followed when it is first seen; None: the main face of the picture.
     """
 
-    def __init__(self, settings: TrackSettings, landmark_model: Path, studio_range: bool = True) -> None:
+    def __init__(
+        self,
+        settings: TrackSettings,
+        landmark_model: Path,
+        studio_range: bool = True,
+        region: FaceRegion | None = None,
+    ) -> None:
+        self._region = region
         self._settings = settings
         self._detector = FaceDetector()
         self._predictor = LandmarkPredictor(landmark_model, studio_range, settings.subpixel)
@@ -257,6 +266,8 @@ class FaceTracker:
         others = [face for face in faces if face.overlap(track.box) < SAME_PLACE]
         track.faces = 1 + len(others)
         self._note_company(track, track.box, faces)
+        if self._region is not None:
+            others = [face for face in others if self._region.holds(face, luma.shape)]
         if others and not track.proven:
             other = main_face(others)
             if other.score >= settings.sure_score and merit(other) > 2 * merit(track.box):
@@ -273,8 +284,11 @@ class FaceTracker:
                 track = self._first_welcome(luma, near, len(near))
                 if track is not None:
                     return track
-        faces = self._search.find(luma)
-        return self._first_welcome(luma, sorted(faces, key=merit, reverse=True), len(faces))
+        faces = self._search.find(luma, self._region)
+        track = self._first_welcome(luma, sorted(faces, key=merit, reverse=True), len(faces))
+        if track is not None and self._region is not None:
+            self._look_around(track, luma)  # for the others, of whom that search was not told
+        return track
 
     def _first_welcome(self, luma: Luma, faces: list[Face], seen: int) -> _Track | None:
         """Follow the first of some faces that may take the lost one's place."""

@@ -1,0 +1,35 @@
+"""From what a corpus lists to frames: a file, a part of it, or a folder of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.corpora.source import PICTURES_FPS, Clip
+from pipeline.decode import ClipReader, Frame, PictureReader, VideoReader
+from pipeline.tracking.region import FaceRegion
+
+
+def open_clip(path: Path, clip: Clip | None = None) -> VideoReader | PictureReader:
+    """A reader of a clip's frames: a context manager, to be iterated once.
+
+    Args:
+        path: the file, or the folder of pictures.
+        clip: which part of it; None: a whole file.
+    """
+    if clip is None:
+        return VideoReader(path)
+    if path.is_dir():
+        return PictureReader(path, clip.fps or PICTURES_FPS, clip.start, clip.end)
+    return ClipReader(path, clip.start, clip.end, clip.fps)
+
+
+def clip_frames(path: Path, clip: Clip | None = None) -> Iterator[Frame]:
+    """The frames of a clip; as `open_clip`, for callers who need the frames only."""
+    with open_clip(path, clip) as reader:
+        yield from reader
+
+
+def region_of(clip: Clip | None) -> FaceRegion | None:
+    """Where the face is that a clip is about, if its row says so."""
+    return None if clip is None or clip.box is None else FaceRegion(*clip.box)
