@@ -14,9 +14,10 @@ from model.config import Size
 from model.data.loader import Batch, BatchDataset, ShardPool, batches
 from model.data.sampler import Group, bank_choice, fixed_groups
 from model.data.to_device import prepare_batch
-from model.evaluation.copied_answers import copied_bank_image, nearest_landmarks
+from model.evaluation.copied_answers import copied_bank_image
 from model.evaluation.metrics import Examined, FrameMetric, Metric, Scores, l1_figures
 from model.network.generator import Generator
+from model.network.nearest import nearest_landmarks
 from model.trained import InferenceSettings
 from model.training.progress_pictures import evaluation_split
 from pipeline.errors import DatasetError
