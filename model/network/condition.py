@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from model.config import Size
 from model.network.precision import at_least_float32
 
 LANDMARKS = 68
@@ -18,7 +19,7 @@ the critic that the network learns to copy its input."""
 
 
 class LandmarkStatistics(NamedTuple):
-    """Of a training split's landmarks in shares of the image's side, (pixel + 0.5) / side.
+    """Of a training split's landmarks in shares of the image's sides, (pixel + 0.5) / side.
 
     Attributes:
         mean: (68, 2) float64, the mean shape in its mean place.
@@ -30,7 +31,7 @@ class LandmarkStatistics(NamedTuple):
 
 
 class LandmarkCondition(nn.Module):
-    """c = 0.13 · (p − mean shape) / σ, p the landmarks in shares of the image's side, flattened to 136.
+    """c = 0.13 · (p − mean shape) / σ, p the landmarks in shares of the image's sides, flattened to 136.
 
     The statistics are buffers: checkpoints carry them.
     """
@@ -48,17 +49,18 @@ class LandmarkCondition(nn.Module):
         self.mean.copy_(statistics.mean)
         self.spread.fill_(statistics.spread)
 
-    def forward(self, landmarks: Tensor, side: int) -> Tensor:
+    def forward(self, landmarks: Tensor, size: Size) -> Tensor:
         """Conditions (B, 136), x and y of each point in turn.
 
         Args:
             landmarks: (B, 68, 2) in pixels, pixel centres at integers.
-            side: of the images in pixels.
+            size: of the images.
         """
-        shares = (at_least_float32(landmarks) + 0.5) / side
+        x, y = (at_least_float32(landmarks) + 0.5).unbind(-1)
+        shares = torch.stack((x / size.width, y / size.height), -1)
         return (SPREAD / self.spread * (shares - self.mean)).flatten(1)
 
-    def inverse(self, conditions: Tensor, side: int) -> Tensor:
+    def inverse(self, conditions: Tensor, size: Size) -> Tensor:
         """Landmarks (B, 68, 2) in pixels, from conditions (B, 136)."""
-        shares = conditions.view(-1, LANDMARKS, 2) * (self.spread / SPREAD) + self.mean
-        return shares * side - 0.5
+        x, y = (conditions.view(-1, LANDMARKS, 2) * (self.spread / SPREAD) + self.mean).unbind(-1)
+        return torch.stack((x * size.width, y * size.height), -1) - 0.5

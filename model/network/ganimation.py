@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.baseline_config import GanimationConfig, Source
+from model.config import Size
 from model.network.condition import CONDITION_SIZE, LandmarkCondition
 from model.network.discriminator import NEGATIVE_SLOPE
 from model.network.master import MasterNetwork
 from model.network.nearest import nearest_landmarks
 from model.network.offsets import offset_field
 from model.network.precision import at_least_float32
-from model.network.question import Question
+from model.network.question import Network, Question
 from model.network.spectral import begun_anew
 
 IMAGE_CHANNELS, FIELD_CHANNELS = 3, 2
@@ -48,14 +49,14 @@ def merge(image: Tensor, colour: Tensor, attention: Tensor) -> Tensor:
     return attention * image + (1 - attention) * colour
 
 
-class GanimationGenerator(nn.Module):
+class GanimationGenerator(Network):
     """G(x, c) → A, C. No convolution has a bias, heads included, and none has spectral norm, which is FLNet's.
 
     Args:
         config: `condition` says in what form the landmarks come.
     """
 
-    sees_target = False
+    config: GanimationConfig
 
     def __init__(self, config: GanimationConfig) -> None:
         super().__init__()
@@ -75,7 +76,7 @@ class GanimationGenerator(nn.Module):
             desired: (B, 68, 2), those that it is to have.
         """
         if self.config.condition == "tiles":
-            response = self.first_response(image, self.condition(desired, image.shape[-1]))
+            response = self.first_response(image, self.condition(desired, Size(*image.shape[-2:])))
             features = self.master.from_first(response)
         else:
             field = offset_field(desired, own[:, None], *image.shape[-2:])[:, 0]

@@ -12,7 +12,9 @@ from torch.nn import functional as F
 from model.config import PAPER_IMAGE_SIZE, ModelConfig
 from model.network.guide import landmark_guide
 from model.network.master import MasterNetwork
+from model.network.offsets import offset_field
 from model.network.precision import at_least_float32
+from model.network.question import Network, Question
 from model.network.spectral import normalised_conv
 from model.network.warp import warp_bilinear
 
@@ -78,12 +80,14 @@ def _head(config: ModelConfig, outputs: int) -> nn.Module:
     return normalised_conv(conv, config.initialisation)
 
 
-class Generator(nn.Module):
+class Generator(Network):
     """Eqs. 1-7: bank images and their offset fields in, the target image out, at any size of sides that 4 divides.
 
     Args:
         config: `streams` other than "both" leaves the other stream's heads out and fixes V.
     """
+
+    config: ModelConfig
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -133,6 +137,29 @@ class Generator(nn.Module):
         merge_mask = heads["merge"].sigmoid() if "merge" in heads else fixed_mask
         output = merge(warped, appearance, merge_mask)
         return GeneratorOutput(output, warped, appearance, merge_mask, selection_masks, warp_fields)
+
+    def answer(self, question: Question, warp_margin_px: float | None = None) -> Tensor:
+        """I_o for the first `bank_size` bank images and the target's landmarks, (B, 3, H, W).
+
+        Args:
+            question: its target picture is not looked at.
+            warp_margin_px: another M than the configuration's, see `forward`.
+        """
+        return self.forward(*self._inputs(question), warp_margin_px).output
+
+    def columns(self, question: Question) -> dict[str, Tensor]:
+        """Bank images closed to open, both streams, V as grey (white where the warped image is taken) and I_o."""
+        bank, field = self._inputs(question)
+        out = self.forward(bank, field)
+        columns = {f"bank {i + 1}": image for i, image in enumerate(bank.unbind(1))}
+        mask = (2 * out.merge_mask - 1).expand(-1, 3, -1, -1)
+        insides = {"warped": out.warped, "appearance": out.appearance, "merge mask V": mask}
+        return {**columns, **insides, "output": out.output}
+
+    def _inputs(self, question: Question) -> tuple[Tensor, Tensor]:
+        """Bank and field: "the first 1, 3 or all 5 images" ("Ablation study")."""
+        bank, landmarks = (values[:, : self.config.bank_size] for values in (question.bank, question.bank_landmarks))
+        return bank, offset_field(question.target_landmarks, landmarks, *bank.shape[-2:])
 
     def features(self, bank: Tensor, field: Tensor) -> Tensor:
         """I_f = E(I_s, ΔF_s) (Eq. 1), (B, base_channels, H, W); the N images lie side by side in the channels."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 
 class Question(NamedTuple):
@@ -23,19 +26,31 @@ class Question(NamedTuple):
     driving: Tensor | None
 
 
-class Network(Protocol):
-    """A generator to evaluation and figures. All of them are torch modules besides."""
+class Network(nn.Module):
+    """A generator as evaluation, figures and checkpoints know it: settings, and an answer to a question."""
 
-    @property
-    def config(self) -> Any:
-        """Its settings: `image_size`, `size`, `base_channels` and its own."""
+    config: Any
+    """`image_size`, `size`, `base_channels`, `bank_size` and its own."""
 
-    @property
-    def sees_target(self) -> bool:
-        """Whether it is driven by the target image itself and not by landmarks."""
+    sees_target = False
+    """Whether it is driven by the target image itself and not by landmarks."""
 
     def answer(self, question: Question) -> Tensor:
         """The images (B, 3, S, S) in [-1, 1]."""
+        raise NotImplementedError
 
     def columns(self, question: Question) -> dict[str, Tensor]:
         """For picture grids: what it starts from and makes on its way, by title, (B, 3, S, S) each; "output" last."""
+        raise NotImplementedError
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Without gradients and in evaluation mode: in training mode spectral and batch norm move with every look."""
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(was_training)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from model.baseline_config import X2FaceConfig
 from model.network.precision import at_least_float32
-from model.network.question import Question
+from model.network.question import Network, Question
 from model.network.warp import warp_bilinear
 
 SLOPE = 0.2
@@ -36,7 +36,7 @@ class X2FaceOutput(NamedTuple):
     driving_field: Tensor
 
 
-class X2Face(nn.Module):
+class X2Face(Network):
     """Both networks, at a work size of the smallest power of two that holds the images.
 
     Where that is larger than the images (256 for 224), the networks see enlarged images and only their fields are
@@ -46,6 +46,7 @@ class X2Face(nn.Module):
         config: `sources` 1 averages the sources plainly, 5 by the embedding network's confidence.
     """
 
+    config: X2FaceConfig
     sees_target = True
 
     def __init__(self, config: X2FaceConfig) -> None:
@@ -79,17 +80,17 @@ class X2Face(nn.Module):
         """
         images = sources.flatten(0, 1)
         response = at_least_float32(self.embedding(self._at_work_size(images)))
-        moved = _sampled(images, self._at_image_size(response[:, :2].tanh())).view(sources.shape)
+        size = sources.shape[-2:]
+        moved = _sampled(images, _resized(response[:, :2].tanh(), size)).view(sources.shape)
         if self.config.sources == 1:
             return moved.mean(1)
-        weights = self._at_image_size(response[:, 2:].exp() + LEAST_WEIGHT)
-        weights = weights.view(*sources.shape[:2], 1, *sources.shape[3:])
+        weights = _resized(response[:, 2:].exp() + LEAST_WEIGHT, size).view(*sources.shape[:2], 1, *size)
         return (weights * moved).sum(1) / weights.sum(1)
 
     def drive(self, images: Tensor) -> Tensor:
         """The driving field (B, 2, S, S) of images (B, 3, S, S): tanh of the network's tanh, at most 0.762."""
         response = at_least_float32(self.driving(self._at_work_size(images)))
-        return self._at_image_size(response.tanh().tanh())
+        return _resized(response.tanh().tanh(), images.shape[-2:])
 
     def answer(self, question: Question) -> Tensor:
         """All five bank images brought to the target image's pose, (B, 3, S, S)."""
@@ -109,10 +110,8 @@ class X2Face(nn.Module):
         return out
 
     def _at_work_size(self, images: Tensor) -> Tensor:
-        return _resized(images, self.work_size).contiguous(memory_format=torch.channels_last)
-
-    def _at_image_size(self, maps: Tensor) -> Tensor:
-        return _resized(maps, self.config.image_size)
+        square = torch.Size((self.work_size, self.work_size))
+        return _resized(images, square).contiguous(memory_format=torch.channels_last)
 
 
 class Hourglass(nn.Module):
@@ -192,13 +191,15 @@ def _batch_norm(channels: int) -> nn.BatchNorm2d:
     return norm
 
 
-def _resized(maps: Tensor, side: int) -> Tensor:
-    """Maps (B, C, H, W) at another side, corner pixels on corner pixels, as the fields' units have it."""
-    if maps.shape[-1] == side:
+def _resized(maps: Tensor, size: torch.Size) -> Tensor:
+    """Maps (B, C, H, W) at another size, corner pixels on corner pixels, as the fields' units have it."""
+    if maps.shape[-2:] == size:
         return maps
-    return F.interpolate(maps, (side, side), mode="bilinear", align_corners=True)
+    return F.interpolate(maps, size, mode="bilinear", align_corners=True)
 
 
 def _sampled(images: Tensor, field: Tensor) -> Tensor:
-    """Images (B, 3, S, S) sampled at each pixel's place plus a field (B, 2, S, S) in half sides, channels x and y."""
-    return warp_bilinear(images, field * ((images.shape[-1] - 1) / 2))
+    """Images (B, 3, H, W) sampled at each pixel's place plus a field (B, 2, H, W) in half sides, channels x and y."""
+    height, width = images.shape[-2:]
+    x, y = field.unbind(1)
+    return warp_bilinear(images, torch.stack((x * ((width - 1) / 2), y * ((height - 1) / 2)), 1))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.baseline_config import GanimationConfig
+from model.config import Size
 from model.network.condition import CONDITION_SIZE
 from model.network.ganimation import GanimationCritic, GanimationGenerator, critic_layers, merge
 from model.network.question import Question
@@ -72,7 +73,7 @@ def test_the_condition_reaches_the_centre_though_only_by_the_rim(side: int) -> N
         assert isinstance(weight, Tensor)
         responses = []
         for wanted in (one, other):
-            tile = generator.condition(wanted, side)[:, :, None, None].expand(-1, -1, side, side)
+            tile = generator.condition(wanted, Size(side, side))[:, :, None, None].expand(-1, -1, side, side)
             padded = F.pad(torch.cat((image, tile), 1), (3, 3, 3, 3), mode="reflect")
             responses.append(F.instance_norm(F.conv2d(padded, weight)))
         torch.testing.assert_close(responses[0], responses[1], rtol=0, atol=1e-6)
