@@ -59,7 +59,7 @@ def plan_clip(args: argparse.Namespace, trained: Trained, inference: InferenceSe
     source = open_source(args.source, args.speaker, args.source_video, settings, model, size)
     driver = open_driver(args.driver, settings, model, args.fps, args.fit, progress=True)
     landmarks = fit_landmarks(driver.landmarks, source.shape, args.fit)
-    return Clip(trained.generator, inference, source, driver, plan_timeline(driver, args.missing), landmarks)
+    return Clip(trained.flnet, inference, source, driver, plan_timeline(driver, args.missing), landmarks)
 
 
 def tags(trained: Trained, source: Source, driver: Driver) -> dict[str, str]:

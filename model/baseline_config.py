@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from model.config import GENERATOR_SIDE, PAPER_IMAGE_SIZE, Size
+from model.config import NetworkConfig
 from model.setting import at_least, check, one_of, setting
 
 ConditionForm = Literal["tiles", "field"]
@@ -15,36 +15,26 @@ Optimiser = Literal["sgd", "adam"]
 
 
 @dataclass(frozen=True)
-class GanimationConfig:
+class GanimationConfig(NetworkConfig):
     """GANimation (Pumarola et al. 2018) with "the AU label replaced by target landmarks" ("Baseline Methods").
 
-    `condition`: the landmarks repeated over all pixels, as the AUs were, or as FLNet's field of offsets. `pairs`: whose
-    landmarks are desired in training, those of the batch's target (the same speaker), or of its next video. `source`:
-    which of the five bank images is the identity image at test; in training it is drawn.
+    `condition_form`: the landmarks repeated over all pixels, as the AUs were, or as FLNet's field of offsets. `pairs`:
+    whose landmarks are desired in training, those of the batch's target (the same speaker), or of its next video.
+    `source`: which of the five bank images is the identity image at test; in training it is drawn.
     """
 
-    image_size: int = setting(PAPER_IMAGE_SIZE, GENERATOR_SIDE, "side of the images", metavar="PX")
-    base_channels: int = setting(
-        64, at_least(1), "channels of the first convolution of both networks; others have multiples", metavar="C"
-    )
-    condition: ConditionForm = setting(
-        "tiles", help="the landmarks: 136 numbers repeated over all pixels, or FLNet's field of offsets"
+    condition_form: ConditionForm = setting(
+        "tiles",
+        help="the landmarks: 136 numbers repeated over all pixels, or FLNet's field of offsets",
+        flag="--condition",
     )
     pairs: Pairs = setting("speaker", help="desired landmarks in training: of the target, or of the batch's next video")
     source: Source = setting("first", help="identity image at test: bank image 1, or that of nearest landmarks")
 
-    def __post_init__(self) -> None:
-        check(self)
-
-    @property
-    def size(self) -> Size:
-        """Of the images it is trained on."""
-        return Size(self.image_size, self.image_size)
-
 
 @dataclass(frozen=True)
 class GanimationWeights:
-    """λ of GANimation's losses; `reconstruction` is no term of its own, see `model.network.ganimation_losses`."""
+    """λ of GANimation's losses (`model.network.ganimation_losses`); `reconstruction` is not in its paper."""
 
     adversarial: float = setting(1.0, at_least(0), "λ_I", flag="--adversarial-weight", metavar="W")
     gradient_penalty: float = setting(10.0, at_least(0), "λ_gp", flag="--gradient-penalty-weight", metavar="W")
@@ -61,7 +51,7 @@ class GanimationWeights:
 
 
 @dataclass(frozen=True)
-class X2FaceConfig:
+class X2FaceConfig(NetworkConfig):
     """X2Face (Wiles et al. 2018), stage I, which is what its authors released.
 
     `sources`: bank images that a training target is made from. One trains no confidence, so that at test the five are
@@ -69,11 +59,6 @@ class X2FaceConfig:
     where they are, where Xavier's weights begin by throwing them half a face about.
     """
 
-    image_size: int = setting(PAPER_IMAGE_SIZE, GENERATOR_SIDE, "side of the images", metavar="PX")
-    base_channels: int = setting(
-        64, at_least(1), "channels of the first convolution of both networks; others have up to 8 times as many",
-        metavar="C",
-    )  # fmt: skip
     sources: int = setting(
         1,
         one_of((1, 5)),
@@ -82,14 +67,6 @@ class X2FaceConfig:
     )
     identity_start: bool = setting(False, help="both networks begin by leaving pixels where they are")
     optimizer: Optimiser = setting("sgd", help="sgd (momentum 0.9), or Adam")
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    @property
-    def size(self) -> Size:
-        """Of the images it is trained on."""
-        return Size(self.image_size, self.image_size)
 
 
 @dataclass(frozen=True)

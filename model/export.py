@@ -251,7 +251,7 @@ def _export(args: argparse.Namespace) -> int:
         raise InputError(f"{args.out}: the file must end in {' or '.join(FORMATS)}")
     inference = inference_settings(args)
     trained = load_trained(args.checkpoint, torch.device("cpu"))
-    module = ExportedGenerator(trained.generator, inference).eval()
+    module = ExportedGenerator(trained.flnet, inference).eval()
     write = export_torch if args.out.suffix.lower() == ".pt2" else export_onnx
     difference = write(module, args.out, notes_for(trained, inference))
     told = "not compared: pip install onnxruntime" if difference is None else f"differs by at most {difference:.1e}"

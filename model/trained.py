@@ -12,7 +12,8 @@ import torch
 from model.checkpoint import load_checkpoint, resolve_checkpoint
 from model.config import Size, TrainConfig, parse_size
 from model.network.generator import Generator
-from model.setting import from_dict
+from model.network.question import Network
+from model.networks import kind_of, load_class, read_config
 from pipeline.errors import InputError
 
 WIDEST_MARGIN = 1000
@@ -30,7 +31,7 @@ class Trained:
         dataset_digest: of the dataset it was trained on.
     """
 
-    generator: Generator
+    generator: Network
     config: TrainConfig
     checkpoint: Path
     step: int
@@ -40,6 +41,20 @@ class Trained:
     def device(self) -> torch.device:
         """Where the generator is."""
         return next(self.generator.parameters()).device
+
+    @property
+    def flnet(self) -> Generator:
+        """The generator, where it has a bank of streams.
+
+        Raises:
+            InputError: it is another network.
+        """
+        if not isinstance(self.generator, Generator):
+            raise InputError(
+                f"{self.checkpoint}: this needs a network with a bank of streams ({TrainConfig.network}), got "
+                f"{self.config.network}"
+            )
+        return self.generator
 
 
 def load_trained(checkpoint: Path, device: torch.device) -> Trained:
@@ -53,8 +68,8 @@ def load_trained(checkpoint: Path, device: torch.device) -> Trained:
     missing = {"config", "generator", "step", "dataset_digest"} - payload.keys()
     if missing:
         raise InputError(f"{path}: not a training run's checkpoint, it lacks {', '.join(sorted(missing))}")
-    config = from_dict(TrainConfig, payload["config"], str(path))
-    generator = Generator(config.model)
+    config = read_config(payload["config"], str(path))
+    generator: Network = load_class(kind_of(config.network).generator)(config.model)
     try:
         generator.load_state_dict(payload["generator"])
     except (RuntimeError, TypeError, AttributeError) as error:

@@ -53,7 +53,7 @@ class GanimationGenerator(Network):
     """G(x, c) → A, C. No convolution has a bias, heads included, and none has spectral norm, which is FLNet's.
 
     Args:
-        config: `condition` says in what form the landmarks come.
+        config: `condition_form` says in what form the landmarks come.
     """
 
     config: GanimationConfig
@@ -62,7 +62,7 @@ class GanimationGenerator(Network):
         super().__init__()
         self.config = config
         self.condition = LandmarkCondition()
-        told = CONDITION_SIZE if config.condition == "tiles" else FIELD_CHANNELS
+        told = CONDITION_SIZE if config.condition_form == "tiles" else FIELD_CHANNELS
         self.master = MasterNetwork(IMAGE_CHANNELS + told, config.base_channels, begun_anew)
         # Colour and attention are one convolution: alone, each has too few channels to be worth a pass.
         self.heads = begun_anew(nn.Conv2d(config.base_channels, 4, HEAD_KERNEL, padding=HEAD_KERNEL // 2, bias=False))
@@ -75,7 +75,7 @@ class GanimationGenerator(Network):
             own: (B, 68, 2), its landmarks in pixels; used by the field alone.
             desired: (B, 68, 2), those that it is to have.
         """
-        if self.config.condition == "tiles":
+        if self.config.condition_form == "tiles":
             response = self.first_response(image, self.condition(desired, Size(*image.shape[-2:])))
             features = self.master.from_first(response)
         else:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
-from model.config import ModelConfig, Size
+from model.config import BANK_SIZES, NetworkConfig, Size
 from model.data.loader import ShardPool, load_batch
 from model.data.sampler import Group, bank_choice, fixed_groups
-from model.data.to_device import PreparedBatch, prepare_batch
-from model.network.generator import Generator
-from model.pictures import Pixels, draw_grid, example_columns
+from model.data.to_device import PreparedBatch, prepare_batch, question_of
+from model.network.question import Network, evaluating
+from model.pictures import Pixels, draw_grid
 from pipeline.errors import DatasetError
 from pipeline.shards import Dataset
 
@@ -41,7 +42,7 @@ def example_groups(dataset: Dataset, split: str, count: int = EXAMPLES) -> list[
 
 
 def example_batch(
-    dataset: Dataset, config: ModelConfig, device: torch.device, split: str | None = None
+    dataset: Dataset, config: NetworkConfig, device: torch.device, split: str | None = None
 ) -> PreparedBatch:
     """The examples of a split: the named one, else the test split, else the training split.
 
@@ -52,11 +53,11 @@ def example_batch(
     groups = example_groups(dataset, split)
     if not groups:
         raise DatasetError(f"{dataset.root}: the split '{split}' has no frame to show as an example")
-    return load_groups(groups, config, device)
+    return load_groups(groups, replace(config, bank_size=max(BANK_SIZES)), device)  # a network takes what it uses
 
 
 def load_groups(
-    groups: Sequence[Group], config: ModelConfig, device: torch.device, size: Size | None = None
+    groups: Sequence[Group], config: NetworkConfig, device: torch.device, size: Size | None = None
 ) -> PreparedBatch:
     """The targets of some groups with stored banks of five, of which the network's `bank_size` are taken."""
     choice = bank_choice(config.bank_size)
@@ -68,15 +69,12 @@ def load_groups(
         pool.close()
 
 
-@torch.no_grad()
-def draw_examples(generator: Generator, examples: PreparedBatch) -> Pixels:
-    """The picture grid of the examples: bank, target, both streams, merge mask, output.
+def draw_examples(network: Network, examples: PreparedBatch) -> Pixels:
+    """The picture grid of the examples: what the network starts from, what it makes on its way, output, target."""
+    with evaluating(network):
+        return draw_grid(example_columns(network, examples))
 
-    Leaves the generator as it was: in training mode spectral norm would move on with every look at it.
-    """
-    was_training = generator.training
-    generator.eval()
-    try:
-        return draw_grid(example_columns(examples, generator(examples.bank, examples.field)))
-    finally:
-        generator.train(was_training)
+
+def example_columns(network: Network, examples: PreparedBatch) -> dict[str, Tensor]:
+    """A network's columns, and the target beside its output; (B, 3, H, W) each in [-1, 1], by title."""
+    return {**network.columns(question_of(examples, network.sees_target)), "target": examples.target}

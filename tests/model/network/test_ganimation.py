@@ -89,7 +89,7 @@ def test_shapes_and_ranges() -> None:
 
 
 def test_the_field_is_flnets_and_needs_both_landmarks() -> None:
-    generator = make(GanimationConfig(image_size=32, base_channels=4, condition="field"))
+    generator = make(GanimationConfig(image_size=32, base_channels=4, condition_form="field"))
     image = drawn(2, 3, 32, 32)
     usual = generator(image, landmarks(2), landmarks(2, seed=3)).output
     assert generator.master.layers[0].in_channels == 5
