@@ -220,7 +220,7 @@ def notes_for(trained: Trained, inference: InferenceSettings) -> dict[str, str]:
         "step": str(trained.step),
         "dataset_digest": trained.dataset_digest,
         "image_size": str(inference.size) if inference.size else sides,
-        "warp_margin_px": f"{inference.margin_for(trained.generator):g}",
+        "warp_margin_px": f"{inference.margin_for(trained.flnet):g}",
         "inputs": "bank (B,N,3,H,W) in [-1,1], closed mouth to open; bank_landmarks (B,N,68,2) and landmarks (B,68,2): "
         "x, y in pixels of these images, pixel centres at integers",
     }

@@ -62,9 +62,10 @@ def prepare_batch(batch: Batch, device: torch.device, size: Size) -> PreparedBat
     return varied(prepared, batch.variation[batch.group])
 
 
-def question_of(batch: PreparedBatch, sees_target: bool) -> Question:
+def question_of(batch: PreparedBatch, sees_target: bool, names: tuple[str, ...] = ()) -> Question:
     """The batch as a question to a network. Here alone it is decided that a network is shown the target images."""
-    return Question(batch.bank, batch.bank_landmarks, batch.target_landmarks, batch.target if sees_target else None)
+    driving = batch.target if sees_target else None
+    return Question(batch.bank, batch.bank_landmarks, batch.target_landmarks, driving, names)
 
 
 def resize_landmarks(landmarks: Tensor, stored: Size, size: Size) -> Tensor:

@@ -57,6 +57,8 @@ class GanimationGenerator(Network):
     """
 
     config: GanimationConfig
+    options = frozenset({"source"})
+    sources = 1
 
     def __init__(self, config: GanimationConfig) -> None:
         super().__init__()
@@ -114,9 +116,9 @@ class GanimationGenerator(Network):
         """
         return self._answer(question, source)[1].output
 
-    def columns(self, question: Question) -> dict[str, Tensor]:
+    def columns(self, question: Question, source: Source | None = None) -> dict[str, Tensor]:
         """Identity image, colour, attention (white keeps the image) and output, by title."""
-        image, out = self._answer(question, None)
+        image, out = self._answer(question, source)
         attention = (2 * out.attention - 1).expand(-1, 3, -1, -1)
         return {"identity": image, "colour C": out.colour, "attention A": attention, "output": out.output}
 

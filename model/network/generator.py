@@ -88,6 +88,7 @@ class Generator(Network):
     """
 
     config: ModelConfig
+    options = frozenset({"warp_margin_px"})
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -138,6 +139,11 @@ class Generator(Network):
         output = merge(warped, appearance, merge_mask)
         return GeneratorOutput(output, warped, appearance, merge_mask, selection_masks, warp_fields)
 
+    @property
+    def sources(self) -> int:
+        """N."""
+        return self.config.bank_size
+
     def answer(self, question: Question, warp_margin_px: float | None = None) -> Tensor:
         """I_o for the first `bank_size` bank images and the target's landmarks, (B, 3, H, W).
 
@@ -147,10 +153,10 @@ class Generator(Network):
         """
         return self.forward(*self._inputs(question), warp_margin_px).output
 
-    def columns(self, question: Question) -> dict[str, Tensor]:
+    def columns(self, question: Question, warp_margin_px: float | None = None) -> dict[str, Tensor]:
         """Bank images closed to open, both streams, V as grey (white where the warped image is taken) and I_o."""
         bank, field = self._inputs(question)
-        out = self.forward(bank, field)
+        out = self.forward(bank, field, warp_margin_px)
         columns = {f"bank {i + 1}": image for i, image in enumerate(bank.unbind(1))}
         mask = (2 * out.merge_mask - 1).expand(-1, 3, -1, -1)
         insides = {"warped": out.warped, "appearance": out.appearance, "merge mask V": mask}

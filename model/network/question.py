@@ -17,13 +17,15 @@ class Question(NamedTuple):
         bank: (B, 5, 3, S, S) in [-1, 1], closed mouth to open.
         bank_landmarks: (B, 5, 68, 2) in pixels of these images, pixel centres at integers.
         target_landmarks: (B, 68, 2), likewise.
-        driving: the target images themselves (B, 3, S, S), for a network that `sees_target`; else None.
+        driving: the target images themselves (B, 3, S, S), for who `sees_target`; else None.
+        names: of the B frames, where answers are looked up: "<video's id>/<number in the source video>.png".
     """
 
     bank: Tensor
     bank_landmarks: Tensor
     target_landmarks: Tensor
     driving: Tensor | None
+    names: tuple[str, ...] = ()
 
 
 class Network(nn.Module):
@@ -34,6 +36,14 @@ class Network(nn.Module):
 
     sees_target = False
     """Whether it is driven by the target image itself and not by landmarks."""
+
+    options: frozenset[str] = frozenset()
+    """Further arguments of `answer` and `columns`: what can be chosen after training."""
+
+    @property
+    def sources(self) -> int:
+        """How many of the five bank images an answer is made from."""
+        raise NotImplementedError
 
     def answer(self, question: Question) -> Tensor:
         """The images (B, 3, S, S) in [-1, 1]."""

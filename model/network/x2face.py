@@ -48,6 +48,7 @@ class X2Face(Network):
 
     config: X2FaceConfig
     sees_target = True
+    sources = 5
 
     def __init__(self, config: X2FaceConfig) -> None:
         super().__init__()

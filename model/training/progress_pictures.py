@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
-from model.config import BANK_SIZES, NetworkConfig, Size
+from model.config import NetworkConfig, Size
 from model.data.loader import ShardPool, load_batch
 from model.data.sampler import Group, bank_choice, fixed_groups
 from model.data.to_device import PreparedBatch, prepare_batch, question_of
@@ -53,7 +52,16 @@ def example_batch(
     groups = example_groups(dataset, split)
     if not groups:
         raise DatasetError(f"{dataset.root}: the split '{split}' has no frame to show as an example")
-    return load_groups(groups, replace(config, bank_size=max(BANK_SIZES)), device)  # a network takes what it uses
+    return load_targets(groups, device, config.size)
+
+
+def load_targets(groups: Sequence[Group], device: torch.device, size: Size) -> PreparedBatch:
+    """The targets of some groups with their banks; of those of five a network takes what it uses."""
+    pool = ShardPool()
+    try:
+        return prepare_batch(load_batch(groups, pool), device, size)
+    finally:
+        pool.close()
 
 
 def load_groups(
@@ -62,19 +70,11 @@ def load_groups(
     """The targets of some groups with stored banks of five, of which the network's `bank_size` are taken."""
     choice = bank_choice(config.bank_size)
     chosen = [replace(group, bank_rows=tuple(group.bank_rows[place] for place in choice)) for group in groups]
-    pool = ShardPool()
-    try:
-        return prepare_batch(load_batch(chosen, pool), device, size or config.size)
-    finally:
-        pool.close()
+    return load_targets(chosen, device, size or config.size)
 
 
 def draw_examples(network: Network, examples: PreparedBatch) -> Pixels:
     """The picture grid of the examples: what the network starts from, what it makes on its way, output, target."""
     with evaluating(network):
-        return draw_grid(example_columns(network, examples))
-
-
-def example_columns(network: Network, examples: PreparedBatch) -> dict[str, Tensor]:
-    """A network's columns, and the target beside its output; (B, 3, H, W) each in [-1, 1], by title."""
-    return {**network.columns(question_of(examples, network.sees_target)), "target": examples.target}
+        columns = network.columns(question_of(examples, network.sees_target))
+        return draw_grid({**columns, "target": examples.target})
