@@ -15,7 +15,7 @@ import torch
 
 from model.config import TrainConfig
 from model.network.perceptual import load_perceptual
-from model.networks import NETWORKS, PUBLISHED, Kind, kind_of, protocol_of
+from model.networks import NETWORKS, PUBLISHED, Kind, kind_of, protocol_of, schedule_of
 from model.setting import add_flags, flags_of, given
 from model.training.distributed import Processes, joined_processes
 from model.training.run import EXIT_DIVERGED, EXIT_PREEMPTED, Run, train
@@ -68,7 +68,11 @@ def build_parser(network: str = TrainConfig.network, protocol: str = PUBLISHED) 
             metavar="FILE",
             help="vgg16-397923af.pth (default: looked for in $TORCH_HOME/hub/checkpoints, else downloaded)",
         )
-    add_flags(parser.add_argument_group("training"), TrainConfig, preset.training, kind.unused)
+    training = parser.add_argument_group("training")
+    add_flags(training, TrainConfig, preset.training, kind.unused)
+    training.add_argument(
+        "--batches", type=int, metavar="N", help="instead of --steps: as many steps as so many batches are enough for"
+    )
     add = parser.add_argument_group("machine").add_argument
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if there is one")
     add("--compile", action=argparse.BooleanOptionalAction, help="torch.compile (default: on a GPU)")
@@ -116,7 +120,18 @@ def config_from(args: argparse.Namespace, device: torch.device) -> TrainConfig:
         weights = replace(weights, adversarial=0.0)
     training["compile"] = compiles_by_default(device) if args.compile is None else args.compile
     training["frames_per_video"] = max(n for n in range(1, MAX_FRAMES_PER_VIDEO + 1) if batch_size % n == 0)
-    return TrainConfig(**training, model=kind.config(**{**preset.model, **given(args, kind.config)}), weights=weights)
+    config = TrainConfig(**training, model=kind.config(**{**preset.model, **given(args, kind.config)}), weights=weights)
+    return config if args.batches is None else _with_batches(config, args)
+
+
+def _with_batches(config: TrainConfig, args: argparse.Namespace) -> TrainConfig:
+    """As many steps as the batches are enough for: networks that update several times a step get fewer."""
+    if hasattr(args, "steps"):
+        raise InputError("--steps and --batches are two ways to say the same; give one of them")
+    each = len(schedule_of(config))
+    if args.batches < each:
+        raise InputError(f"--batches must be at least {each}, what one step takes, got {args.batches}")
+    return replace(config, steps=args.batches // each)
 
 
 def compiles_by_default(device: torch.device) -> bool:

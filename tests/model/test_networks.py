@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from model.animate import main as animate
+from model.baseline_config import X2FaceConfig, X2FaceWeights
+from model.checkpoint import save_checkpoint
 from model.config import TrainConfig
+from model.export import main as export
+from model.figures import main as draw
 from model.network.question import Network
+from model.network.x2face import X2Face
 from model.networks import NETWORKS, kind_of, load_class, protocol_of, read_config, schedule_of
 from model.setting import to_dict
 from model.train import build_parser, config_from, main
@@ -83,6 +91,18 @@ def test_the_schedule_is_five_and_one_or_one_alone() -> None:
         assert schedule_of(config_of(*words)) == ("generator",)
 
 
+def test_equal_batches_are_more_steps_where_a_step_takes_fewer() -> None:
+    flags = ("--batches", "601")
+    assert config_of(*flags).steps == config_of("--network", "ganimation", *flags).steps == 100
+    assert config_of("--network", "x2face", *flags).steps == config_of("--adversarial-weight", "0", *flags).steps == 601
+    for words, message in (
+        (("--batches", "5"), "--batches must be at least 6, what one step takes, got 5"),
+        (("--batches", "60", "--steps", "10"), "--steps and --batches are two ways to say the same"),
+    ):
+        with pytest.raises(InputError, match=message):
+            config_of(*words)
+
+
 def test_a_run_from_before_there_were_other_networks_is_flnets() -> None:
     old: dict[str, Any] = to_dict(TrainConfig(steps=7))
     del old["network"], old["decay"]
@@ -140,3 +160,22 @@ def test_help_shows_a_networks_flags_and_a_protocols_defaults(capsys: pytest.Cap
 def test_planning_needs_no_torch() -> None:
     code = "import sys, model.networks as n; n.schedule_of(n.TrainConfig()); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_commands_that_need_streams_say_so(
+    tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = TrainConfig(network="x2face", steps=1, model=X2FaceConfig(32, 4), weights=X2FaceWeights())
+    state = X2Face(config.model).state_dict()
+    payload = {"step": 1, "config": to_dict(config), "generator": state, "dataset_digest": "d"}
+    run = str(save_checkpoint(tmp_path / "run", payload, keep=1))
+    figures = ["--shards", str(tiny_dataset), "--checkpoint", run, "--out", str(tmp_path / "figures"), "--only"]
+    for command in (
+        partial(export, ["--checkpoint", run, "--out", str(tmp_path / "x.pt2")]),
+        partial(animate, ["--checkpoint", run, "--source", str(tiny_dataset), "--driver", __file__, "--out", "x.mp4"]),
+        partial(draw, [*figures, "5"]),
+    ):
+        assert command() == 1
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert "this needs a network with a bank of streams (flnet), got x2face" in error
+    assert draw([*figures, "2"]) == 0, "what needs but answers is drawn of any network"
