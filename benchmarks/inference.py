@@ -73,7 +73,7 @@ def measure(args: argparse.Namespace) -> int:
     """Print the table."""
     device = choose_device(args.device)
     if args.checkpoint:
-        generators = [load_trained(args.checkpoint, torch.device("cpu")).generator]
+        generators = [load_trained(args.checkpoint, torch.device("cpu")).flnet]
     else:
         shapes = [(size, args.base_channels) for size in args.image_size]
         generators = [Generator(ModelConfig(image_size=size, base_channels=c)).eval() for size, c in shapes]

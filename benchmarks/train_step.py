@@ -32,10 +32,12 @@ from model.config import LossWeights, ModelConfig, Precision, TrainConfig
 from model.data.loader import Batch, BatchDataset, batches
 from model.data.sampler import BatchPlanner
 from model.network.perceptual import PerceptualFeatures
+from model.networks import schedule_of
 from model.train import default_workers
 from model.training.distributed import Processes, choose_device
+from model.training.machine import Machine
 from model.training.monitor import WaitTimer
-from model.training.step import Trainer, batches_per_step
+from model.training.step import Trainer
 from pipeline.cli import run
 from pipeline.shards import open_dataset
 from pipeline.shards.schema import FRAME_SIZE, LANDMARKS
@@ -107,14 +109,14 @@ def _as_set(setting: Setting) -> Iterator[None]:
     """Take away from the trainer, while it is made, what a setting does without."""
     layout = torch.channels_last if setting.fast_layout else torch.preserve_format
 
-    def placed(trainer: Trainer, network: torch.nn.Module) -> torch.nn.Module:
-        return network.to(trainer.device).to(memory_format=layout)  # type: ignore[call-overload, no-any-return]
+    def placed(machine: Machine, network: torch.nn.Module) -> torch.nn.Module:
+        return network.to(machine.device).to(memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
-    def adam(trainer: Trainer, network: torch.nn.Module) -> torch.optim.Adam:
-        settings = trainer.config
+    def adam(machine: Machine, network: torch.nn.Module) -> torch.optim.Adam:
+        settings = machine.config
         return torch.optim.Adam(network.parameters(), settings.learning_rate, settings.betas, fused=setting.fused)
 
-    with patch.object(Trainer, "_placed", placed), patch.object(Trainer, "_adam", adam):
+    with patch.object(Machine, "placed", placed), patch.object(Machine, "adam", adam):
         yield
 
 
@@ -158,7 +160,7 @@ def drawn_batches(config: TrainConfig, seed: int) -> list[Batch]:
         pinned = (v.pin_memory() if isinstance(v, Tensor) and torch.cuda.is_available() else v for v in made)
         return Batch._make(pinned)
 
-    return [batch() for _ in range(batches_per_step(config))]
+    return [batch() for _ in schedule_of(config)]
 
 
 def time_steps(
@@ -206,7 +208,7 @@ def speed_table(config: TrainConfig, seconds: dict[str, list[float]], peak_tflop
     ]
     for name, each in seconds.items():
         took = median(each)
-        targets = config.batch_size * batches_per_step(config)
+        targets = config.batch_size * len(schedule_of(config))
         lines.append(
             f"| {name} | {1 / took:.3g} | {targets / took:.3g} | {base / took:.2f} |"
             f" {tflop / took:.3g} | {tflop / took / peak_tflops:.0%} |"

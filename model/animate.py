@@ -52,14 +52,15 @@ def plan_clip(args: argparse.Namespace, trained: Trained, inference: InferenceSe
     Raises:
         FlnetError: a flag, file or face does not allow it.
     """
+    generator = trained.flnet
     dataset = open_dataset(args.source) if (args.source / DATASET_FILE).is_file() else None
     settings = find_settings(trained, dataset, args.crop_centre, args.face_fraction)
     model = landmark_model_path(args.landmark_model)
-    size = max(FRAME_SIZE, *inference.size_for(trained.generator))
+    size = max(FRAME_SIZE, *inference.size_for(generator))
     source = open_source(args.source, args.speaker, args.source_video, settings, model, size)
     driver = open_driver(args.driver, settings, model, args.fps, args.fit, progress=True)
     landmarks = fit_landmarks(driver.landmarks, source.shape, args.fit)
-    return Clip(trained.generator, inference, source, driver, plan_timeline(driver, args.missing), landmarks)
+    return Clip(generator, inference, source, driver, plan_timeline(driver, args.missing), landmarks)
 
 
 def tags(trained: Trained, source: Source, driver: Driver) -> dict[str, str]:

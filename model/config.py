@@ -1,9 +1,9 @@
-"""The settings of the network, its losses and a training run: checked when made, plain JSON when written."""
+"""The settings of FLNet, its losses and a training run: checked when made, plain JSON when written."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from model.setting import Rule, above, at_least, between, check, one_of, require, setting
 from pipeline.errors import InputError
@@ -20,6 +20,7 @@ Streams = Literal["both", "warp", "appearance"]
 Precision = Literal["auto", "fp32", "bf16"]
 Initialisation = Literal["ganimation", "pytorch"]
 Guidance = Literal["none", "landmarks"]
+Decay = Literal["line", "tenth"]
 
 GENERATOR_SIDE = Rule(
     lambda side: side >= SMALLEST_SIDE and side % GENERATOR_DOWNSAMPLING == 0,
@@ -58,13 +59,8 @@ def parse_size(text: str) -> Size:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """The network ("Network Structure", "Implementation"); the defaults are the paper's.
-
-    `bank_size` (N) and `streams` are what the ablations change: a bank of 3 or 1, "warp" (V = 1) or "appearance"
-    (V = 0). `warp_margin_px` is M in pixels of a 224-pixel image: a face in a smaller image moves by fewer pixels, and
-    the same motion stays the same value of the warp field.
-    """
+class NetworkConfig:
+    """What all networks have; `bank_size` bank images come with each target."""
 
     image_size: int = setting(
         PAPER_IMAGE_SIZE,
@@ -73,10 +69,33 @@ class ModelConfig:
         metavar="PX",
     )
     base_channels: int = setting(
-        64, at_least(1), "channels of the first convolution; others have 2 and 4 times as many", metavar="C"
+        64, at_least(1), "channels of the first convolution; others have 2 and 4 times as many, or more", metavar="C"
     )
     bank_size: int = setting(5, one_of(BANK_SIZES))
-    streams: Streams = setting("both")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def size(self) -> Size:
+        """Of the images it is trained on."""
+        return Size(self.image_size, self.image_size)
+
+    def check_losses(self, weights: Any) -> None:
+        """Raises `InputError` where losses of these weights cannot train the network."""
+
+
+@dataclass(frozen=True)
+class ModelConfig(NetworkConfig):
+    """FLNet ("Network Structure", "Implementation"); the defaults are the paper's.
+
+    `bank_size` (N) and `streams` are what the ablations change: a bank of 3 or 1, "warp" (V = 1) or "appearance"
+    (V = 0). `warp_margin_px` is M in pixels of a 224-pixel image: a face in a smaller image moves by fewer pixels, and
+    the same motion stays the same value of the warp field.
+    """
+
+    bank_size: int = setting(5, one_of(BANK_SIZES), ablation="bank=1|3|5")
+    streams: Streams = setting("both", ablation="streams=warp|appearance|both")
     warp_margin_px: float = setting(
         40.0, above(0), "longest warp along x or y, in pixels of a 224-pixel image", flag="--warp-margin", metavar="PX"
     )
@@ -87,13 +106,9 @@ class ModelConfig:
         "none", help="landmarks: masks and warps start from what the landmarks say by themselves (not in the paper)"
     )
 
-    def __post_init__(self) -> None:
-        check(self)
-
-    @property
-    def size(self) -> Size:
-        """Of the images it is trained on."""
-        return Size(self.image_size, self.image_size)
+    def check_losses(self, weights: LossWeights) -> None:
+        if weights.adversarial > 0:
+            require(DISCRIMINATOR_SIDE, "image_size", self.image_size)
 
 
 @dataclass(frozen=True)
@@ -119,9 +134,11 @@ class TrainConfig:
     """One training run; the defaults are the paper's where it states them.
 
     Steps are updates of the generator. `frames_per_video` targets are drawn from one video, so that a batch has
-    `batch_size / frames_per_video` videos (the paper: 16 frames from 4 videos).
+    `batch_size / frames_per_video` videos (the paper: 16 frames from 4 videos). `model` and `weights` are those of the
+    `network`: see `model.networks`.
     """
 
+    network: str = setting("flnet")
     steps: int = setting(100_000, at_least(1), "generator steps in all; the paper gives no number", metavar="N")
     batch_size: int = setting(
         16,
@@ -130,14 +147,15 @@ class TrainConfig:
         metavar="N",
     )
     frames_per_video: int = setting(4, at_least(1))
-    learning_rate: float = setting(1e-4, above(0), "Adam's, of both networks", metavar="RATE")
+    learning_rate: float = setting(1e-4, above(0), "of generator and discriminator alike", metavar="RATE")
     betas: tuple[float, float] = setting((0.5, 0.999), BETAS)
     decay_share: float = setting(
         0.0,
         between(0, 1),
-        "of the steps, at the end, over which the learning rate falls to 0 in a straight line",
+        "of the steps, at the end, over which the learning rate falls",
         metavar="SHARE",
     )
+    decay: Decay = setting("line", help="how it falls: to 0 in a straight line, or to a tenth at once")
     discriminator_steps: int = setting(
         5,
         at_least(1),
@@ -167,8 +185,8 @@ class TrainConfig:
     keep_checkpoints: int = setting(3, at_least(1), "how many of the latest stay on disk", metavar="K")
     picture_every: int = setting(1000, at_least(1), "steps between picture grids; and at the end", metavar="STEPS")
     log_every: int = setting(10, at_least(1), "steps that a row of metrics.csv is the mean of", metavar="STEPS")
-    model: ModelConfig = field(default_factory=ModelConfig)
-    weights: LossWeights = field(default_factory=LossWeights)
+    model: Any = field(default_factory=ModelConfig)
+    weights: Any = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
         check(self)
@@ -176,5 +194,4 @@ class TrainConfig:
             lambda size: size % self.frames_per_video == 0, f"a multiple of frames_per_video = {self.frames_per_video}"
         )
         require(whole_videos, "batch_size", self.batch_size)
-        if self.weights.adversarial > 0:
-            require(DISCRIMINATOR_SIDE, "image_size", self.model.image_size)
+        self.model.check_losses(self.weights)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from model.config import Size
+from model.evaluation.answers import Answerer, NetworkAnswers, ReadyAnswers
 from model.evaluation.protocol import evaluate
+from model.evaluation.questions import write_questions
 from model.evaluation.results import write_results
 from model.evaluation.selection import Wanted, choose_measures
 from model.evaluation.tables import verdict
 from model.evaluation.temporal import STILL
-from model.trained import add_inference_flags, inference_settings, load_all
+from model.trained import add_inference_flags, add_source_flag, inference_settings, load_all
 from model.training.distributed import choose_device
 from pipeline.cli import run
 from pipeline.errors import InputError
-from pipeline.shards import open_dataset
+from pipeline.shards import FRAME_SIZE, open_dataset
 
 ALWAYS = (
     "L1 (of the picture, inside the hull of the landmarks, and in the boxes about mouth and eyes), PSNR and SSIM are "
@@ -35,13 +38,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--shards", type=Path, required=True, help="the dataset's folder (it holds dataset.json)")
-    add("--checkpoint", type=Path, required=True, help="a .pt file, or a run folder: its newest checkpoint")
+    add("--checkpoint", type=Path, help="a .pt file, or a run folder: its newest checkpoint")
     add("--compare", type=Path, nargs="+", default=[], metavar="CHECKPOINT", help="others, for the same table")
+    add("--answers", nargs="+", default=[], metavar="NAME=FOLDER",
+        help="ready pictures of other systems, for the same table: one PNG a test frame, named "
+        "<video's id>/<frame, six digits>.png as --write-questions names them")  # fmt: skip
+    add("--write-questions", type=Path, metavar="FOLDER",
+        help="write what such a system needs: banks, landmarks and driving frames")  # fmt: skip
     add("--out", type=Path, help="folder for the results (default: evaluation/ beside the run's checkpoints/)")
     add("--split", help="default: test, else val")
     add("--stride", type=int, default=1, help="take every how many-th frame of a video (default 1: all)")
     add("--batch-size", type=int, default=16, help="frames at once (default 16)")
     add_inference_flags(add)
+    add_source_flag(add)
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if there is one")
     add("--workers", type=int, default=1, help="loader processes (default 1)")
     add_measures(parser)
@@ -89,29 +98,70 @@ def _evaluate(args: argparse.Namespace) -> int:
     inference = inference_settings(args)
     device = choose_device(args.device)
     dataset = open_dataset(args.shards)
-    trained = load_all([args.checkpoint, *args.compare], device)
+    checkpoints = [path for path in (args.checkpoint, *args.compare) if path is not None]
+    trained = load_all(checkpoints, device)
+    asked: dict[str, Answerer] = {
+        name: NetworkAnswers(network.generator, inference) for name, network in trained.items()
+    }
+    size = next(iter(asked.values())).size if asked else inference.size or Size(FRAME_SIZE, FRAME_SIZE)
+    asked |= _ready_answers(args.answers, size, taken=set(asked))
+    if args.write_questions is not None:
+        count = write_questions(args.write_questions, dataset, args.split, args.stride, size)
+        print(f"{args.write_questions}: the questions of {count} test frames are here, see questions.json")
+    if not asked:
+        if args.write_questions is None:
+            raise InputError("name somebody to be measured: --checkpoint or --answers, or give --write-questions")
+        return 0
     measures = choose_measures(wanted_from(args), device)
     found = {
         name: evaluate(
-            network.generator,
+            answerer,
             dataset,
             metrics=measures.make(),
             split=args.split,
             stride=args.stride,
             batch_size=args.batch_size,
             workers=args.workers,
-            inference=inference,
             progress=True,
         )
-        for name, network in trained.items()
+        for name, answerer in asked.items()
     }
-    first = next(iter(trained.values()))
-    folder = args.out or first.checkpoint.parent.parent / "evaluation"
-    print(write_results(folder, trained, found, measures.left_out, dataset, inference), end="")
+    run_folder = next((network.checkpoint.parent.parent for network in trained.values()), Path())
+    folder = args.out or run_folder / "evaluation"
+    left_out = [*measures.left_out, *_resized(asked)]
+    print(write_results(folder, asked, trained, found, left_out, dataset), end="")
     evaluation = next(iter(found.values()))
     print(f"{folder}: {evaluation.split}.json, .md and .png are here")
     print(verdict(evaluation))
     return 0
+
+
+def _ready_answers(words: Sequence[str], size: Size, taken: set[str]) -> dict[str, Answerer]:
+    """Those of `--answers`.
+
+    Raises:
+        InputError: no name, one that is taken, or no such folder.
+    """
+    found: dict[str, Answerer] = {}
+    for word in words:
+        name, sign, folder = word.partition("=")
+        if not (name and sign):
+            raise InputError(f"--answers must be NAME=FOLDER, got {word!r}")
+        if name in taken or name in found:
+            raise InputError(f"--answers: the name {name!r} is taken; choose another")
+        if not Path(folder).is_dir():
+            raise InputError(f"{folder}: no such folder of answers; --write-questions says what belongs there")
+        found[name] = ReadyAnswers(Path(folder), size)
+    return found
+
+
+def _resized(asked: Mapping[str, Answerer]) -> list[str]:
+    """Which answers were of another size than what they are compared with, a line each."""
+    return [
+        f"Pictures of {name} were brought to {answerer.size} from {', '.join(map(str, sorted(answerer.resized)))}"
+        for name, answerer in asked.items()
+        if isinstance(answerer, ReadyAnswers) and answerer.resized
+    ]
 
 
 if __name__ == "__main__":

@@ -220,7 +220,7 @@ def notes_for(trained: Trained, inference: InferenceSettings) -> dict[str, str]:
         "step": str(trained.step),
         "dataset_digest": trained.dataset_digest,
         "image_size": str(inference.size) if inference.size else sides,
-        "warp_margin_px": f"{inference.margin_for(trained.generator):g}",
+        "warp_margin_px": f"{inference.margin_for(trained.flnet):g}",
         "inputs": "bank (B,N,3,H,W) in [-1,1], closed mouth to open; bank_landmarks (B,N,68,2) and landmarks (B,68,2): "
         "x, y in pixels of these images, pixel centres at integers",
     }
@@ -251,7 +251,7 @@ def _export(args: argparse.Namespace) -> int:
         raise InputError(f"{args.out}: the file must end in {' or '.join(FORMATS)}")
     inference = inference_settings(args)
     trained = load_trained(args.checkpoint, torch.device("cpu"))
-    module = ExportedGenerator(trained.generator, inference).eval()
+    module = ExportedGenerator(trained.flnet, inference).eval()
     write = export_torch if args.out.suffix.lower() == ".pt2" else export_onnx
     difference = write(module, args.out, notes_for(trained, inference))
     told = "not compared: pip install onnxruntime" if difference is None else f"differs by at most {difference:.1e}"

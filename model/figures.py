@@ -1,4 +1,4 @@
-"""`python -m model.figures --shards out/ --checkpoint …`: the paper's Figures 2, 4, 5 and 6 and Table 1, made anew."""
+"""`python -m model.figures --shards out/ --checkpoint …`: the paper's Figures 2 to 6 and Table 1, made anew."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from model.drawing.ablation import ablation_block, missing_columns
 from model.drawing.choice import look_at
+from model.drawing.comparison import comparison_block
 from model.drawing.corpora import Corpus, open_corpora
 from model.drawing.failures import failures_block
 from model.drawing.masks import check_masks, masks_block
@@ -24,6 +25,7 @@ from pipeline.cli import run
 from pipeline.errors import InputError
 
 PARTS = ("2", "4", "5", "6", "table1")
+COMPARISON = "3"
 CANDIDATES = 200
 
 
@@ -34,8 +36,9 @@ def build_parser() -> argparse.ArgumentParser:
         description="Make the paper's figures from trained networks and their datasets, several corpora side by side: "
         "figure2.png (truth over synthesised), figure4.png (GT, 1B, 3B, 5B, A, W, A+W, as far as there are networks, "
         "with the mouth enlarged), figure5.png (bank over selection masks), figure6.png (failures: worst at the mouth, "
-        "most extreme poses), and table1.md with the figures of model.evaluate. Figure 3 and the Table 1 that joins "
-        "corpora and methods belong to the baselines.",
+        "most extreme poses), and table1.md with the figures of model.evaluate; and with --only 3, figure3.png: any "
+        "networks beside the truth, with close-ups of mouth and eyes. The Table 1 that joins corpora and methods is "
+        "that of luigi --module model.experiments Table1.",
         epilog="Two corpora: --shards timit=out/timit ff=out/ff --checkpoint timit=runs/t timit=runs/t-1b ff=runs/f",
     )
     add = parser.add_argument
@@ -44,7 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--checkpoint", nargs="+", required=True, metavar="[NAME=]RUN",
         help=".pt files or run folders; a corpus's first is that of Figures 2, 5 and 6")  # fmt: skip
     add("--out", type=Path, default=Path("figures"), help="folder for them (default: figures)")
-    add("--only", nargs="+", choices=PARTS, default=PARTS, help="make just these")
+    add("--only", nargs="+", choices=(*PARTS, COMPARISON), default=PARTS,
+        help=f"make just these (default {' '.join(PARTS)})")  # fmt: skip
     add("--split", help="default: test, else val")
     add("--speaker", nargs="+", default=[], metavar="[NAME=]SPEAKER", help="whom to show (default: whoever suits)")
     add("--candidates", type=int, default=CANDIDATES, metavar="N",
@@ -104,6 +108,7 @@ def draw_figures(corpora: Sequence[Corpus], parts: Sequence[str], candidates: in
     seen = {corpus.name: look_at(corpus, candidates, progress=True) if looks else [] for corpus in corpora}
     blocks: dict[str, Callable[[Corpus], Pixels]] = {
         "2": results_block,
+        COMPARISON: comparison_block,
         "4": ablation_block,
         "5": lambda corpus: masks_block(corpus, seen[corpus.name]),
         "6": lambda corpus: failures_block(corpus, seen[corpus.name]),

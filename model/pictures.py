@@ -13,8 +13,6 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from model.config import Size
-from model.data.to_device import PreparedBatch
-from model.network.generator import GeneratorOutput
 from pipeline.files import atomic_write
 
 MIN_CELL_PX = 112
@@ -24,22 +22,6 @@ FONT_PX = 13
 _BACKGROUND = (255, 255, 255)
 
 Pixels = NDArray[np.uint8]
-
-
-def example_columns(batch: PreparedBatch, out: GeneratorOutput) -> dict[str, Tensor]:
-    """The standard columns by title: bank images closed to open, target, both streams, merge mask, output.
-
-    Returns:
-        (B, 3, H, W) each in [-1, 1]; the merge mask V as grey, white where the warped image is taken.
-    """
-    count = batch.bank.shape[1]
-    columns = {f"bank {i + 1}": batch.bank[:, i] for i in range(count)}
-    columns["target"] = batch.target
-    columns["warped"] = out.warped
-    columns["appearance"] = out.appearance
-    columns["merge mask V"] = (2 * out.merge_mask - 1).expand(-1, 3, -1, -1)
-    columns["output"] = out.output
-    return columns
 
 
 def to_pixels(images: Tensor) -> Pixels:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeline.errors import InputError
 
 Settings = TypeVar("Settings")
+ABLATION, ABLATION_FLAG = "ablation", "--ablation"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ def one_of(values: Sequence[Any]) -> Rule:
     return Rule(lambda value: value in values, f"one of {tuple(values)}")
 
 
-def setting(default: Any, rule: Rule | None = None, help: str = "", *, flag: str = "", metavar: str = "") -> Any:
+def setting(
+    default: Any, rule: Rule | None = None, help: str = "", *, flag: str = "", metavar: str = "", ablation: str = ""
+) -> Any:
     """A dataclass field that is a setting.
 
     Args:
@@ -49,8 +52,10 @@ def setting(default: Any, rule: Rule | None = None, help: str = "", *, flag: str
         help: what the flag's help says, without its default; "" for a setting that has no flag of its own.
         flag: its name, where it is not the field's with dashes.
         metavar: what stands for the value in the help.
+        ablation: what stands after `--ablation`, where that is its flag: its name there, "=", and its values.
     """
-    return field(default=default, metadata={"rule": rule, "help": help, "flag": flag, "metavar": metavar})
+    words = {"rule": rule, "help": help, "flag": flag, "metavar": metavar, "ablation": ablation}
+    return field(default=default, metadata=words)
 
 
 def check(settings: Any) -> None:
@@ -73,13 +78,25 @@ def require(rule: Rule, name: str, value: object) -> None:
         raise InputError(f"{name} must be {rule.words}, got {value}")
 
 
-def add_flags(group: argparse._ArgumentGroup | argparse.ArgumentParser, kind: type[Any]) -> None:
-    """A flag for every setting of a dataclass that has a help text. What is not given stays out of the namespace."""
+def add_flags(
+    group: argparse._ArgumentGroup | argparse.ArgumentParser,
+    kind: type[Any],
+    defaults: Mapping[str, Any] | None = None,
+    without: Collection[str] = (),
+) -> None:
+    """A flag for every setting of a dataclass that has a help text. What is not given stays out of the namespace.
+
+    Args:
+        group: to add them to.
+        kind: the dataclass.
+        defaults: what the help shows, where it is another default than the dataclass's.
+        without: settings that get no flag.
+    """
     hints = get_type_hints(kind)
     for each in fields(kind):
         text, hint = each.metadata.get("help"), hints[each.name]
-        if text:
-            described = f"{text} (default {_shown(each.default)})"
+        if text and each.name not in without:
+            described = f"{text} (default {_shown((defaults or {}).get(each.name, each.default))})"
             options: dict[str, Any] = {"dest": each.name, "default": argparse.SUPPRESS, "help": described}
             if hint is bool:
                 options["action"] = argparse.BooleanOptionalAction
@@ -88,11 +105,48 @@ def add_flags(group: argparse._ArgumentGroup | argparse.ArgumentParser, kind: ty
             else:
                 options |= {"type": hint, "metavar": each.metadata["metavar"] or None}
             group.add_argument(each.metadata["flag"] or f"--{each.name.replace('_', '-')}", **options)
+    if _ablations(kind):
+        told = f"{_ablations(kind)}; may be given twice"
+        group.add_argument(ABLATION_FLAG, dest=ABLATION, action="append", default=[], metavar="NAME=VALUE", help=told)
+
+
+def flags_of(kind: type[Any], without: Collection[str] = ()) -> set[str]:
+    """The flags that `add_flags` adds."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add_flags(parser, kind, without=without)
+    return {flag for action in parser._actions for flag in action.option_strings}
 
 
 def given(args: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
-    """The settings of a dataclass that the user gave flags for, by field."""
-    return {each.name: getattr(args, each.name) for each in fields(kind) if hasattr(args, each.name)}
+    """The settings of a dataclass that the user gave flags for, by field.
+
+    Raises:
+        InputError: `--ablation` with another name, or without a number where that must be one.
+    """
+    found = {each.name: getattr(args, each.name) for each in fields(kind) if hasattr(args, each.name)}
+    return found | _ablated(kind, getattr(args, ABLATION, []))
+
+
+def _ablated(kind: type[Any], words: Sequence[str]) -> dict[str, Any]:
+    """`["bank=3", "streams=warp"]` (or joined by commas) as settings; their ranges are the dataclass's to check."""
+    known = {_name_in(each): (each.name, get_type_hints(kind)[each.name]) for each in fields(kind) if _name_in(each)}
+    settings: dict[str, Any] = {}
+    for word in ",".join(words).split(",") if known and words else []:
+        name, _, value = word.strip().partition("=")
+        if name not in known or (known[name][1] is int and not value.isdecimal()):
+            raise InputError(f"{ABLATION_FLAG} must be {_ablations(kind)}, got {word!r}")
+        field_name, hint = known[name]
+        settings[field_name] = int(value) if hint is int else value
+    return settings
+
+
+def _ablations(kind: type[Any]) -> str:
+    return " or ".join(each.metadata["ablation"] for each in fields(kind) if _name_in(each))
+
+
+def _name_in(each: Field[Any]) -> str:
+    """The setting's name after `--ablation`; none where that is not its flag."""
+    return str(each.metadata.get("ablation", "")).partition("=")[0]
 
 
 def to_dict(settings: Any) -> dict[str, Any]:
@@ -100,18 +154,24 @@ def to_dict(settings: Any) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}
 
 
-def from_dict(kind: type[Settings], values: Mapping[str, Any], origin: str = "config") -> Settings:
+def from_dict(
+    kind: type[Settings],
+    values: Mapping[str, Any],
+    origin: str = "config",
+    nested: Mapping[str, type[Any]] | None = None,
+) -> Settings:
     """The inverse of `to_dict`; a setting that is absent has its default.
 
     Args:
         kind: the dataclass to make.
         values: its settings; those of a nested class as a mapping of their own.
         origin: names the file or the section in messages.
+        nested: the classes of settings whose class is not the same for every `kind`.
 
     Raises:
         InputError: if a setting is unknown, or a value of another type or out of range.
     """
-    hints = get_type_hints(kind)
+    hints = {**get_type_hints(kind), **(nested or {})}
     known = [each.name for each in fields(kind)]  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(known))
     if unknown:

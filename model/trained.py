@@ -6,13 +6,16 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args
 
 import torch
 
+from model.baseline_config import Source
 from model.checkpoint import load_checkpoint, resolve_checkpoint
 from model.config import Size, TrainConfig, parse_size
 from model.network.generator import Generator
-from model.setting import from_dict
+from model.network.question import Network
+from model.networks import kind_of, load_class, read_config
 from pipeline.errors import InputError
 
 WIDEST_MARGIN = 1000
@@ -30,7 +33,7 @@ class Trained:
         dataset_digest: of the dataset it was trained on.
     """
 
-    generator: Generator
+    generator: Network
     config: TrainConfig
     checkpoint: Path
     step: int
@@ -40,6 +43,20 @@ class Trained:
     def device(self) -> torch.device:
         """Where the generator is."""
         return next(self.generator.parameters()).device
+
+    @property
+    def flnet(self) -> Generator:
+        """The generator, where it has a bank of streams.
+
+        Raises:
+            InputError: it is another network.
+        """
+        if not isinstance(self.generator, Generator):
+            raise InputError(
+                f"{self.checkpoint}: this needs a network with a bank of streams ({TrainConfig.network}), got "
+                f"{self.config.network}"
+            )
+        return self.generator
 
 
 def load_trained(checkpoint: Path, device: torch.device) -> Trained:
@@ -53,8 +70,8 @@ def load_trained(checkpoint: Path, device: torch.device) -> Trained:
     missing = {"config", "generator", "step", "dataset_digest"} - payload.keys()
     if missing:
         raise InputError(f"{path}: not a training run's checkpoint, it lacks {', '.join(sorted(missing))}")
-    config = from_dict(TrainConfig, payload["config"], str(path))
-    generator = Generator(config.model)
+    config = read_config(payload["config"], str(path))
+    generator: Network = load_class(kind_of(config.network).generator)(config.model)
     try:
         generator.load_state_dict(payload["generator"])
     except (RuntimeError, TypeError, AttributeError) as error:
@@ -88,22 +105,39 @@ class InferenceSettings:
     Attributes:
         size: of the images; the network is fully convolutional ("Implementation").
         warp_margin_px: M, in pixels of a 224-pixel image. It scales the warp and nothing else.
+        source: GANimation's identity image, the first of the bank or the nearest.
     """
 
     size: Size | None = None
     warp_margin_px: float | None = None
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         if self.warp_margin_px is not None and not 0 < self.warp_margin_px < WIDEST_MARGIN:
             raise InputError(f"--warp-margin must be above 0 and below {WIDEST_MARGIN}, got {self.warp_margin_px:g}")
 
-    def size_for(self, generator: Generator) -> Size:
-        """The size of the images that a generator is given."""
-        return self.size or generator.config.size
+    def size_for(self, network: Network) -> Size:
+        """The size of the images that a network is given."""
+        size: Size = self.size or network.config.size
+        return size
 
     def margin_for(self, generator: Generator) -> float:
         """M that a generator warps with, in pixels of a 224-pixel image."""
         return self.warp_margin_px or generator.config.warp_margin_px
+
+    def options_for(self, network: Network) -> dict[str, Any]:
+        """The further arguments of a network's `answer` and `columns`.
+
+        Raises:
+            InputError: the network does not know one of them.
+        """
+        options = {"warp_margin_px": self.warp_margin_px, "source": self.source}
+        given = {name: value for name, value in options.items() if value is not None}
+        for name in given:
+            if name not in network.options:
+                flag = name.removesuffix("_px").replace("_", "-")
+                raise InputError(f"--{flag} is nothing to a {type(network).__name__}; leave it out")
+        return given
 
 
 def add_inference_flags(add: Callable[..., object], any_size: bool = False) -> None:
@@ -121,10 +155,18 @@ def add_inference_flags(add: Callable[..., object], any_size: bool = False) -> N
         "nothing else")  # fmt: skip
 
 
+def add_source_flag(add: Callable[..., object]) -> None:
+    """Another flag of `InferenceSettings`, for commands that take any network."""
+    add("--source", choices=get_args(Source),
+        help="GANimation: another identity image than the training's settings say, bank image 1 or that of nearest "
+        "landmarks")  # fmt: skip
+
+
 def inference_settings(args: argparse.Namespace) -> InferenceSettings:
     """What the flags of `add_inference_flags` say.
 
     Raises:
         InputError: a size that no generator takes, or a margin out of its range.
     """
-    return InferenceSettings(None if args.image_size is None else parse_size(args.image_size), args.warp_margin)
+    size = None if args.image_size is None else parse_size(args.image_size)
+    return InferenceSettings(size, args.warp_margin, getattr(args, "source", None))

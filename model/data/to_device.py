@@ -14,6 +14,7 @@ from model.data.augment import varied
 from model.data.loader import Batch
 from model.network.losses import landmark_weights
 from model.network.offsets import offset_field
+from model.network.question import Question
 
 
 class PreparedBatch(NamedTuple):
@@ -26,6 +27,7 @@ class PreparedBatch(NamedTuple):
         weight_map: (B, 1, H, W), K in [0.3, 1] (of Eqs. 12 and 13).
         target_landmarks: (B, 68, 2) in pixels of the resized images.
         bank_landmarks: (B, N, 68, 2).
+        group: (B,) int64 on the CPU, rising; targets of one group have one bank.
     """
 
     bank: Tensor
@@ -34,6 +36,7 @@ class PreparedBatch(NamedTuple):
     weight_map: Tensor
     target_landmarks: Tensor
     bank_landmarks: Tensor
+    group: Tensor
 
 
 def prepare_batch(batch: Batch, device: torch.device, size: Size) -> PreparedBatch:
@@ -41,6 +44,7 @@ def prepare_batch(batch: Batch, device: torch.device, size: Size) -> PreparedBat
 
     At another `size` than the stored one frames, K and landmarks are brought to it together.
     """
+    group = batch.group
     moved: list[Any] = [v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for v in batch]
     batch = Batch(*moved)
     stored = Size(*batch.targets.shape[1:3])
@@ -53,8 +57,15 @@ def prepare_batch(batch: Batch, device: torch.device, size: Size) -> PreparedBat
         weight_map=resize_area(landmark_weights(batch.k_codes, batch.k_levels), size),
         target_landmarks=target_landmarks,
         bank_landmarks=bank_landmarks,
+        group=group,
     )
     return varied(prepared, batch.variation[batch.group])
+
+
+def question_of(batch: PreparedBatch, sees_target: bool, names: tuple[str, ...] = ()) -> Question:
+    """The batch as a question to a network. Here alone it is decided that a network is shown the target images."""
+    driving = batch.target if sees_target else None
+    return Question(batch.bank, batch.bank_landmarks, batch.target_landmarks, driving, names)
 
 
 def resize_landmarks(landmarks: Tensor, stored: Size, size: Size) -> Tensor:

@@ -32,7 +32,7 @@ def columns_of(networks: Mapping[str, Trained]) -> dict[str, Trained]:
     """Networks by the titles of their columns in the paper's order; a second one of a kind by the name of its run."""
     found: dict[str, Trained] = {}
     for name, network in networks.items():
-        title = label(network.config.model)
+        title = label(network.flnet.config)
         found[title if title not in found else name] = network
     for alias, title in ALIASES.items():
         if title in found:

@@ -8,12 +8,15 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from model.data.sampler import Group, fixed_groups
-from model.data.to_device import PreparedBatch
+from model.data.to_device import PreparedBatch, question_of
+from model.evaluation.answers import NetworkAnswers
 from model.network.generator import GeneratorOutput
+from model.network.question import evaluating
 from model.trained import InferenceSettings, Trained, load_all
-from model.training.progress_pictures import evaluation_split, load_groups
+from model.training.progress_pictures import evaluation_split, load_groups, load_targets
 from pipeline.errors import DatasetError, InputError
 from pipeline.shards import Dataset, open_dataset
 
@@ -64,10 +67,21 @@ class Corpus:
 
     @torch.no_grad()
     def run(self, network: Trained, groups: Sequence[Group]) -> tuple[PreparedBatch, GeneratorOutput]:
-        """The groups' targets as the network sees them, with the bank images that it uses, and what it makes."""
-        generator = network.generator
+        """The groups' targets as an FLNet sees them, with the bank images that it uses, and what it makes.
+
+        Raises:
+            InputError: it is another network, without streams and masks.
+        """
+        generator = network.flnet
         batch = load_groups(groups, generator.config, network.device, self.inference.size_for(generator))
         return batch, generator(batch.bank, batch.field, self.inference.warp_margin_px)
+
+    def answers(self, network: Trained, groups: Sequence[Group]) -> tuple[PreparedBatch, Tensor]:
+        """The groups' targets with their banks, and what any network makes of them, (B, 3, H, W) in [-1, 1]."""
+        asked = NetworkAnswers(network.generator, self.inference)
+        batch = load_targets(groups, network.device, asked.size)
+        with evaluating(network.generator):
+            return batch, asked.answer(question_of(batch, asked.sees_target))
 
 
 def open_corpora(

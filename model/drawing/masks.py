@@ -29,7 +29,7 @@ def check_masks(corpus: Corpus) -> None:
     Raises:
         InputError: the corpus's first network has the appearance stream alone.
     """
-    if corpus.network.config.model.streams == "appearance":
+    if corpus.network.flnet.config.streams == "appearance":
         raise InputError(
             f"{corpus.network.checkpoint}: Figure 5 shows selection masks, and a network with streams=appearance has "
             "none; name another one first, or choose figures with --only"

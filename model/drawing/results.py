@@ -16,8 +16,8 @@ def results_block(corpus: Corpus) -> Pixels:
     groups = spread_over_speakers(corpus.groups, len(corpus.speakers) or SPEAKERS)
     blocks = []
     for group in groups:
-        batch, out = corpus.run(corpus.network, [spread_over_openness(group, FRAMES)])
-        rows = [[Cell(picture) for picture in to_pixels(images)] for images in (batch.target, out.output)]
+        batch, made = corpus.answers(corpus.network, [spread_over_openness(group, FRAMES)])
+        rows = [[Cell(picture) for picture in to_pixels(images)] for images in (batch.target, made)]
         cell = cell_size(Size(*batch.target.shape[-2:]), CELL_PX)
         blocks.append(captioned(draw_block(rows, cell), f"{group.video.speaker}: truth above, synthesised below"))
     return stacked(blocks)

@@ -12,17 +12,17 @@ from tqdm import tqdm
 
 from model.config import Size
 from model.data.loader import Batch, BatchDataset, ShardPool, batches
-from model.data.sampler import Group, bank_choice, fixed_groups
-from model.data.to_device import prepare_batch
-from model.evaluation.copied_answers import copied_bank_image, nearest_landmarks
+from model.data.sampler import Group, fixed_groups
+from model.data.to_device import prepare_batch, question_of
+from model.evaluation.answers import Answerer, NetworkAnswers, frame_name
+from model.evaluation.copied_answers import copied_bank_image
 from model.evaluation.metrics import Examined, FrameMetric, Metric, Scores, l1_figures
-from model.network.generator import Generator
+from model.network.nearest import nearest_landmarks
+from model.network.question import Network
 from model.trained import InferenceSettings
 from model.training.progress_pictures import evaluation_split
 from pipeline.errors import DatasetError
-from pipeline.shards import Dataset, Video
-
-STORED_BANK = 5
+from pipeline.shards import Dataset, ShardReader, Video
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Evaluation:
     Attributes:
         split: the dataset's split.
         image_size: height and width of the images that were compared, in pixels.
-        warp_margin_px: M that the network warped with, in pixels of a 224-pixel image.
+        warp_margin_px: M that the network warped with, in pixels of a 224-pixel image; None where there is no warp.
+        sees_target: whether the network was shown the target images; None where nobody knows.
         stride: every how many-th frame was taken.
         overall: every frame counts alike.
         speakers: by name.
@@ -67,7 +68,8 @@ class Evaluation:
 
     split: str
     image_size: Size
-    warp_margin_px: float
+    warp_margin_px: float | None
+    sees_target: bool | None
     stride: int
     overall: SpeakerScores
     speakers: dict[str, SpeakerScores]
@@ -80,7 +82,7 @@ class Evaluation:
 
 
 def evaluate(
-    generator: Generator,
+    network: Network | Answerer,
     dataset: Dataset,
     *,
     metrics: Sequence[Metric] | None = None,
@@ -91,18 +93,47 @@ def evaluate(
     inference: InferenceSettings | None = None,
     progress: bool = False,
 ) -> Evaluation:
-    """Measure a generator on a split, beside the trivial answers (which always have the stored bank of five).
+    """Measure a network on a split, beside the trivial answers (which always have the stored bank of five).
 
     The protocol is fixed: the frames in order, each video's bank as `fixed_groups` chooses it.
 
     Args:
-        generator: on the device to compute on.
+        network: on the device to compute on; or who else has answers.
         dataset: any; that of the training for its own test split.
         metrics: fresh ones (`model.evaluation.selection`); None measures L1 alone.
         split: "test", else "val", where None.
         stride: every how many-th frame of a video.
         batch_size: frames at once; changes nothing but speed.
-        inference: another image size or warp margin than the training's.
+        inference: how the network is run, where that is not as in training.
+
+    Raises:
+        DatasetError: no such split, or no frame in it.
+    """
+    split, whole = split_groups(dataset, split, stride)
+    groups = cut(whole, batch_size)
+    metrics = [FrameMetric(l1_figures)] if metrics is None else metrics
+    asked = NetworkAnswers(network, inference or InferenceSettings()) if isinstance(network, Network) else network
+    counts: dict[str, int] = {}
+    frames: list[FrameScore] = []
+    with asked.ready():
+        loading = batches(BatchDataset(_Plan(groups)), 0, len(groups), workers=workers)
+        with closing(loading) as loaded, closing(ShardPool()) as pool:
+            for group, batch in tqdm(zip(groups, loaded, strict=True), "evaluating", len(groups), disable=not progress):
+                numbers = pool.reader(group.video.shard).frame_index(group.target_rows)
+                examined = _examine(asked, batch, group.video, torch.from_numpy(numbers).long())
+                for metric in metrics:
+                    metric.update(examined)
+                frames += _frame_scores(group, examined)
+                counts[examined.speaker] = counts.get(examined.speaker, 0) + len(examined.target)
+    speakers = {name: SpeakerScores(count, _merged(metrics, name)) for name, count in sorted(counts.items())}
+    overall = SpeakerScores(sum(counts.values()), _merged(metrics, None))
+    return Evaluation(
+        split, asked.size, asked.warp_margin_px, asked.sees_target, stride, overall, speakers, tuple(frames)
+    )
+
+
+def split_groups(dataset: Dataset, split: str | None, stride: int) -> tuple[str, list[Group]]:
+    """The split ("test", else "val", where None), and its frames: a group a video.
 
     Raises:
         DatasetError: no such split, or no frame in it.
@@ -110,45 +141,30 @@ def evaluate(
     split = split or evaluation_split(dataset)
     if split is None:
         raise DatasetError(f"{dataset.root}: neither a test nor a val split to evaluate on; name one with --split")
-    groups = cut(fixed_groups(dataset.videos(split), dataset.bank_from, stride=stride), batch_size)
+    groups = fixed_groups(dataset.videos(split), dataset.bank_from, stride=stride)
     if not groups:
         raise DatasetError(f"{dataset.root}: the split '{split}' has no frame to evaluate on")
-    metrics = [FrameMetric(l1_figures)] if metrics is None else metrics
-    inference = inference or InferenceSettings()
-    counts: dict[str, int] = {}
-    frames: list[FrameScore] = []
-    was_training = generator.training
-    generator.eval()
-    try:
-        loading = batches(BatchDataset(_Plan(groups)), 0, len(groups), workers=workers)
-        with closing(loading) as loaded, closing(ShardPool()) as pool:
-            for group, batch in tqdm(zip(groups, loaded, strict=True), "evaluating", len(groups), disable=not progress):
-                numbers = pool.reader(group.video.shard).frame_index(group.target_rows)
-                examined = _examine(generator, batch, group.video, torch.from_numpy(numbers).long(), inference)
-                for metric in metrics:
-                    metric.update(examined)
-                frames += _frame_scores(group, examined)
-                counts[examined.speaker] = counts.get(examined.speaker, 0) + len(examined.target)
-    finally:
-        generator.train(was_training)
-    speakers = {name: SpeakerScores(count, _merged(metrics, name)) for name, count in sorted(counts.items())}
-    overall = SpeakerScores(sum(counts.values()), _merged(metrics, None))
-    size, margin = inference.size_for(generator), inference.margin_for(generator)
-    return Evaluation(split, size, margin, stride, overall, speakers, tuple(frames))
+    return split, groups
 
 
-@torch.no_grad()
-def _examine(
-    generator: Generator, batch: Batch, video: Video, frame_index: Tensor, inference: InferenceSettings
-) -> Examined:
-    device = next(generator.parameters()).device
-    prepared = prepare_batch(batch, device, inference.size_for(generator))
-    choice = list(bank_choice(generator.config.bank_size))
-    out = generator(prepared.bank[:, choice], prepared.field[:, choice], inference.warp_margin_px)
+def names_of(groups: Sequence[Group]) -> tuple[str, ...]:
+    """The names of the groups' frames in the answers of others (`model.evaluation.answers.frame_name`)."""
+    names = []
+    for group in groups:
+        with ShardReader(group.video.shard) as shard:
+            names += [frame_name(group.video.id, number) for number in shard.frame_index(group.target_rows).tolist()]
+    return tuple(names)
+
+
+def _examine(asked: Answerer, batch: Batch, video: Video, frame_index: Tensor) -> Examined:
+    device = asked.device
+    prepared = prepare_batch(batch, device, asked.size)
+    names = tuple(frame_name(video.id, number) for number in frame_index.tolist())
+    question = question_of(prepared, bool(asked.sees_target), names)
     # In pixels of the stored images, so that the same image is the nearest at every size.
     nearest = nearest_landmarks(batch.target_landmarks, batch.bank_landmarks[batch.group]).to(device)
     images = {
-        "model": out.output,
+        "model": asked.answer(question),
         "trivial": copied_bank_image(prepared.bank, batch.target_openness, batch.bank_openness[batch.group]),
         "landmarks": prepared.bank[torch.arange(len(nearest), device=device), nearest],
     }

@@ -8,14 +8,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from model.evaluation.protocol import Evaluation, FrameScore, extremes
+from model.data.to_device import question_of
+from model.evaluation.answers import Answerer, ReadyAnswers
+from model.evaluation.cost import gflop_of, parameters_of
+from model.evaluation.protocol import Evaluation, FrameScore, extremes, names_of
 from model.evaluation.tables import speaker_table, table1
 from model.evaluation.temporal import MOTION_ERROR
-from model.pictures import Pixels, draw_grid, example_columns, save_picture
-from model.trained import InferenceSettings, Trained
-from model.training.progress_pictures import load_groups
+from model.networks import schedule_of
+from model.pictures import Pixels, draw_grid, save_picture
+from model.trained import Trained
+from model.training.progress_pictures import load_targets
 from pipeline.files import atomic_write
 from pipeline.shards import Dataset
 
@@ -25,36 +27,33 @@ EXAMPLES_EACH = 2
 
 def write_results(
     folder: Path,
+    asked: Mapping[str, Answerer],
     trained: Mapping[str, Trained],
     found: Mapping[str, Evaluation],
     left_out: Sequence[str],
     data: Dataset,
-    inference: InferenceSettings,
 ) -> str:
-    """Write `<split>.json`, `<split>.md` and `<split>.png` into a folder; the first network is the one evaluated.
+    """Write `<split>.json`, `<split>.md` and `<split>.png` into a folder; whoever is first is the one evaluated.
 
     Args:
-        trained, found: the networks by name, and what was measured of each.
+        asked, found: who was asked, by name, and what was measured of each.
+        trained: those of them that are networks.
         left_out: what was not measured, a line each.
-        inference: how the networks were run.
 
     Returns:
         The tables, as in `<split>.md`.
     """
     name, evaluation = next(iter(found.items()))
-    network = trained[name]
     shown = extremes(evaluation.frames, EXAMPLES_EACH)
     left_out = [*left_out, *_without_pairs(evaluation)]
     results = {
-        "checkpoint": str(network.checkpoint),
-        "step": network.step,
-        "trained_on_digest": network.dataset_digest,
+        **_origin(asked[name], trained.get(name)),
         "dataset_digest": data.digest,
         **_plain(evaluation),
         "left_out": left_out,
         "examples": [_example(kind, frame) for kind, frame in shown],
         "compared": {
-            other: {"checkpoint": str(trained[other].checkpoint), "step": trained[other].step, **_plain(measured)}
+            other: {**_origin(asked[other], trained.get(other)), **_plain(measured)}
             for other, measured in found.items()
             if other != name
         },
@@ -63,8 +62,26 @@ def write_results(
     tables = table1(found) + "\n" + speaker_table(evaluation) + "".join(f"\n{line}\n" for line in left_out)
     write_text(path, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     write_text(path.with_suffix(".md"), tables)
-    save_picture(path.with_suffix(".png"), draw_extremes(network, shown, inference))
+    save_picture(path.with_suffix(".png"), draw_extremes(asked[name], shown))
     return tables
+
+
+def _origin(asked: Answerer, trained: Trained | None) -> dict[str, Any]:
+    """Where answers come from, and what one costs."""
+    if trained is None:
+        return {"answers": str(asked.folder)} if isinstance(asked, ReadyAnswers) else {}
+    config = trained.config
+    return {
+        "checkpoint": str(trained.checkpoint),
+        "step": trained.step,
+        "trained_on_digest": trained.dataset_digest,
+        "network": config.network,
+        "batches_seen": trained.step * len(schedule_of(config)),
+        "batch_size": config.batch_size,
+        "sources": trained.generator.sources,
+        "parameters": parameters_of(trained.generator),
+        "gflop_per_image": round(gflop_of(trained.generator, asked.size), 3),
+    }
 
 
 def _without_pairs(evaluation: Evaluation) -> list[str]:
@@ -85,15 +102,14 @@ def _example(kind: str, frame: FrameScore) -> dict[str, Any]:
     return {"kind": kind, "video": frame.group.video.id, "frame": frame.number, "l1": frame.l1}
 
 
-@torch.no_grad()
-def draw_extremes(trained: Trained, shown: Sequence[tuple[str, FrameScore]], inference: InferenceSettings) -> Pixels:
-    """The best, median and worst frames: bank, target, both streams, merge mask, output; (H, W, 3) uint8."""
-    generator = trained.generator
+def draw_extremes(asked: Answerer, shown: Sequence[tuple[str, FrameScore]]) -> Pixels:
+    """The best, median and worst frames: what answers start from, what is made on the way, output, target."""
     groups = [frame.group for _, frame in shown]
-    batch = load_groups(groups, generator.config, trained.device, inference.size_for(generator))
-    out = generator(batch.bank, batch.field, inference.warp_margin_px)
+    batch = load_targets(groups, asked.device, asked.size)
+    question = question_of(batch, bool(asked.sees_target), names_of(groups))
     titles = [f"{kind}: L1 {frame.l1:.2f}, frame {frame.number} of {frame.group.video.id}" for kind, frame in shown]
-    return draw_grid(example_columns(batch, out), titles)
+    with asked.ready():
+        return draw_grid({**asked.columns(question), "target": batch.target}, titles)
 
 
 def write_text(path: Path, text: str) -> None:

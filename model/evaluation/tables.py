@@ -21,6 +21,7 @@ FIGURES = {
     "landmark_error": ("landmark error % ↓", 2),
     "faces": ("faces found % ↑", 1),
 }
+_SEES = {True: "yes", False: "no", None: "unknown"}
 COPIES = {"trivial": "copied by openness", "landmarks": "copied by landmarks"}
 
 
@@ -32,10 +33,15 @@ def table1(evaluations: Mapping[str, Evaluation]) -> str:
     """
     figures = _figures(evaluations.values())
     sizes = {evaluation.image_size: evaluation for evaluation in evaluations.values()}
-    rows = [[name, str(e.image_size), *_values(e, "model", figures)] for name, e in evaluations.items()]
+    rows = [
+        [name, str(e.image_size), _SEES[e.sees_target], *_values(e, "model", figures)]
+        for name, e in evaluations.items()
+    ]
     for size, evaluation in sizes.items():
-        rows += [[name, str(size), *_values(evaluation, answer, figures)] for answer, name in COPIES.items()]
-    return _table(["answer", "pixels", *(FIGURES[figure][0] for figure in figures)], rows)
+        rows += [
+            [name, str(size), _SEES[False], *_values(evaluation, answer, figures)] for answer, name in COPIES.items()
+        ]
+    return _table(["answer", "pixels", "sees the target", *(FIGURES[figure][0] for figure in figures)], rows)
 
 
 def speaker_table(evaluation: Evaluation) -> str:

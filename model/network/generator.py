@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.config import PAPER_IMAGE_SIZE, Initialisation, ModelConfig
+from model.config import PAPER_IMAGE_SIZE, ModelConfig
 from model.network.guide import landmark_guide
+from model.network.master import MasterNetwork
+from model.network.offsets import offset_field
 from model.network.precision import at_least_float32
+from model.network.question import Network, Question
 from model.network.spectral import normalised_conv
 from model.network.warp import warp_bilinear
 
 BANK_CHANNELS = 5
 """Of one bank image in the input: its colours (3) and its offset field (2)."""
-RESIDUAL_BLOCKS = 6
 HEAD_KERNEL = 7
 """GANimation's; the paper says only that each head is one convolution."""
 
@@ -71,77 +74,27 @@ def merge(warped: Tensor, appearance: Tensor, merge_mask: Tensor) -> Tensor:
     return merge_mask * warped + (1 - merge_mask) * appearance
 
 
-class MasterNetwork(nn.Module):
-    """E of Eq. 1: down to a quarter of the size, six residual blocks, and back up ("Implementation").
-
-    Instance norm has a learnt scale and shift, as in StarGAN and GANimation, whose network this is.
-
-    Args:
-        input_channels: of the bank images and their offset fields together.
-        base_channels: of the first convolution and of the features.
-        initialisation: of the weights.
-    """
-
-    def __init__(self, input_channels: int, base_channels: int, initialisation: Initialisation = "ganimation") -> None:
-        super().__init__()
-        c, init = base_channels, initialisation
-        self.layers = nn.Sequential(
-            *_normalised(nn.Conv2d(input_channels, c, 7, padding=3, bias=False), init),
-            *_normalised(nn.Conv2d(c, 2 * c, 4, stride=2, padding=1, bias=False), init),
-            *_normalised(nn.Conv2d(2 * c, 4 * c, 4, stride=2, padding=1, bias=False), init),
-            *(ResidualBlock(4 * c, init) for _ in range(RESIDUAL_BLOCKS)),
-            *_normalised(nn.ConvTranspose2d(4 * c, 2 * c, 4, stride=2, padding=1, bias=False), init),
-            *_normalised(nn.ConvTranspose2d(2 * c, c, 4, stride=2, padding=1, bias=False), init),
-        )
-
-    def forward(self, bank_and_fields: Tensor) -> Tensor:
-        """I_f (B, base_channels, H, W) from (B, input_channels, H, W)."""
-        features: Tensor = self.layers(bank_and_fields)
-        return features
-
-
-class ResidualBlock(nn.Module):
-    """x + two normalised 3×3 convolutions of x, with a ReLU between them."""
-
-    def __init__(self, channels: int, initialisation: Initialisation = "ganimation") -> None:
-        super().__init__()
-        first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.layers = nn.Sequential(*_normalised(first, initialisation), *_normalised(second, initialisation)[:-1])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, H, W) to the same shape."""
-        change: Tensor = self.layers(x)
-        return x + change
-
-
-def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d, initialisation: Initialisation) -> list[nn.Module]:
-    """The convolution with spectral norm, instance norm and ReLU.
-
-    A group norm with one channel a group is instance norm, and unlike `nn.InstanceNorm2d` it keeps channels_last
-    (compiled, and on a CPU).
-    """
-    channels = conv.out_channels
-    return [normalised_conv(conv, initialisation), nn.GroupNorm(channels, channels), nn.ReLU(inplace=True)]
-
-
 def _head(config: ModelConfig, outputs: int) -> nn.Module:
     """One of E_wm, E_ww, E_a, E_V: a convolution with spectral norm."""
     conv = nn.Conv2d(config.base_channels, outputs, HEAD_KERNEL, padding=HEAD_KERNEL // 2)
     return normalised_conv(conv, config.initialisation)
 
 
-class Generator(nn.Module):
+class Generator(Network):
     """Eqs. 1-7: bank images and their offset fields in, the target image out, at any size of sides that 4 divides.
 
     Args:
         config: `streams` other than "both" leaves the other stream's heads out and fixes V.
     """
 
+    config: ModelConfig
+    options = frozenset({"warp_margin_px"})
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.master = MasterNetwork(config.bank_size * BANK_CHANNELS, config.base_channels, config.initialisation)
+        normalise = partial(normalised_conv, initialisation=config.initialisation)
+        self.master = MasterNetwork(config.bank_size * BANK_CHANNELS, config.base_channels, normalise)
         warp_heads = {"selection": config.bank_size, "warp": 2 * config.bank_size}
         channels: dict[str, int] = {
             "both": {**warp_heads, "appearance": 3, "merge": 1},
@@ -185,6 +138,34 @@ class Generator(nn.Module):
         merge_mask = heads["merge"].sigmoid() if "merge" in heads else fixed_mask
         output = merge(warped, appearance, merge_mask)
         return GeneratorOutput(output, warped, appearance, merge_mask, selection_masks, warp_fields)
+
+    @property
+    def sources(self) -> int:
+        """N."""
+        return self.config.bank_size
+
+    def answer(self, question: Question, warp_margin_px: float | None = None) -> Tensor:
+        """I_o for the first `bank_size` bank images and the target's landmarks, (B, 3, H, W).
+
+        Args:
+            question: its target picture is not looked at.
+            warp_margin_px: another M than the configuration's, see `forward`.
+        """
+        return self.forward(*self._inputs(question), warp_margin_px).output
+
+    def columns(self, question: Question, warp_margin_px: float | None = None) -> dict[str, Tensor]:
+        """Bank images closed to open, both streams, V as grey (white where the warped image is taken) and I_o."""
+        bank, field = self._inputs(question)
+        out = self.forward(bank, field, warp_margin_px)
+        columns = {f"bank {i + 1}": image for i, image in enumerate(bank.unbind(1))}
+        mask = (2 * out.merge_mask - 1).expand(-1, 3, -1, -1)
+        insides = {"warped": out.warped, "appearance": out.appearance, "merge mask V": mask}
+        return {**columns, **insides, "output": out.output}
+
+    def _inputs(self, question: Question) -> tuple[Tensor, Tensor]:
+        """Bank and field: "the first 1, 3 or all 5 images" ("Ablation study")."""
+        bank, landmarks = (values[:, : self.config.bank_size] for values in (question.bank, question.bank_landmarks))
+        return bank, offset_field(question.target_landmarks, landmarks, *bank.shape[-2:])
 
     def features(self, bank: Tensor, field: Tensor) -> Tensor:
         """I_f = E(I_s, ΔF_s) (Eq. 1), (B, base_channels, H, W); the N images lie side by side in the channels."""

@@ -15,18 +15,22 @@ INITIAL_STD = 0.02
 Conv = TypeVar("Conv", bound=nn.Conv2d | nn.ConvTranspose2d)
 
 
-def normalised_conv(conv: Conv, initialisation: Initialisation) -> Conv:
+def normalised_conv(conv: Conv, initialisation: Initialisation = "ganimation") -> Conv:
     """The convolution with its weights begun anew and divided by their largest singular value ("Implementation").
 
-    The paper names no initialisation. Its networks are GANimation's, so that "ganimation" is the default: weights
-    from N(0, 0.02), biases 0. "pytorch" keeps the layer's own (uniform, wider where there are fewer inputs). Spectral
-    norm takes the scale out of the weights' effect, but not out of Adam's: a step is a smaller turn of a longer weight.
+    The paper names no initialisation. Its networks are GANimation's, so that "ganimation" is the default. "pytorch"
+    keeps the layer's own (uniform, wider where there are fewer inputs). Spectral norm takes the scale out of the
+    weights' effect, but not out of Adam's: a step is a smaller turn of a longer weight.
     """
-    if initialisation == "ganimation":
-        nn.init.normal_(conv.weight, 0.0, INITIAL_STD)
-        if conv.bias is not None:
-            nn.init.zeros_(conv.bias)
-    return spectral_norm(conv)
+    return spectral_norm(begun_anew(conv) if initialisation == "ganimation" else conv)
+
+
+def begun_anew(conv: Conv) -> Conv:
+    """The convolution as GANimation begins it: weights from N(0, 0.02), biases 0."""
+    nn.init.normal_(conv.weight, 0.0, INITIAL_STD)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv
 
 
 def spectral_norm(conv: Conv) -> Conv:

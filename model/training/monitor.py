@@ -16,7 +16,6 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from model.network.maps import FIGURES
 from model.pictures import Pixels, save_picture
 
 CONFIG_FILE = "config.json"
@@ -113,8 +112,8 @@ class Monitor:
         elapsed = max(now - self._began, 1e-9)
         steps = len(self._terms)
         means = {name: sum(terms[name] for terms in self._terms) / steps for name in self._terms[0]}
-        losses = {name: value for name, value in means.items() if name not in FIGURES}
-        maps = {name: value for name, value in means.items() if name in FIGURES}
+        losses = {name: value for name, value in means.items() if _is_loss(name)}
+        maps = {name: value for name, value in means.items() if not _is_loss(name)}
         speed = {
             "steps_per_second": steps / elapsed,
             "targets_per_second": steps * self.targets_per_step / elapsed,
@@ -146,6 +145,11 @@ def package_versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _is_loss(name: str) -> bool:
+    """Symbols of losses begin with L; what else a recipe tells is of the network's maps."""
+    return name == "total" or name.startswith("L_")
 
 
 def _append_row(path: Path, row: dict[str, float]) -> None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import torch
 
-from model.config import ModelConfig, Size
+from model.config import NetworkConfig, Size
 from model.data.loader import ShardPool, load_batch
 from model.data.sampler import Group, bank_choice, fixed_groups
-from model.data.to_device import PreparedBatch, prepare_batch
-from model.network.generator import Generator
-from model.pictures import Pixels, draw_grid, example_columns
+from model.data.to_device import PreparedBatch, prepare_batch, question_of
+from model.network.question import Network, evaluating
+from model.pictures import Pixels, draw_grid
 from pipeline.errors import DatasetError
 from pipeline.shards import Dataset
 
@@ -41,7 +41,7 @@ def example_groups(dataset: Dataset, split: str, count: int = EXAMPLES) -> list[
 
 
 def example_batch(
-    dataset: Dataset, config: ModelConfig, device: torch.device, split: str | None = None
+    dataset: Dataset, config: NetworkConfig, device: torch.device, split: str | None = None
 ) -> PreparedBatch:
     """The examples of a split: the named one, else the test split, else the training split.
 
@@ -52,31 +52,29 @@ def example_batch(
     groups = example_groups(dataset, split)
     if not groups:
         raise DatasetError(f"{dataset.root}: the split '{split}' has no frame to show as an example")
-    return load_groups(groups, config, device)
+    return load_targets(groups, device, config.size)
 
 
-def load_groups(
-    groups: Sequence[Group], config: ModelConfig, device: torch.device, size: Size | None = None
-) -> PreparedBatch:
-    """The targets of some groups with stored banks of five, of which the network's `bank_size` are taken."""
-    choice = bank_choice(config.bank_size)
-    chosen = [replace(group, bank_rows=tuple(group.bank_rows[place] for place in choice)) for group in groups]
+def load_targets(groups: Sequence[Group], device: torch.device, size: Size) -> PreparedBatch:
+    """The targets of some groups with their banks; of those of five a network takes what it uses."""
     pool = ShardPool()
     try:
-        return prepare_batch(load_batch(chosen, pool), device, size or config.size)
+        return prepare_batch(load_batch(groups, pool), device, size)
     finally:
         pool.close()
 
 
-@torch.no_grad()
-def draw_examples(generator: Generator, examples: PreparedBatch) -> Pixels:
-    """The picture grid of the examples: bank, target, both streams, merge mask, output.
+def load_groups(
+    groups: Sequence[Group], config: NetworkConfig, device: torch.device, size: Size | None = None
+) -> PreparedBatch:
+    """The targets of some groups with stored banks of five, of which the network's `bank_size` are taken."""
+    choice = bank_choice(config.bank_size)
+    chosen = [replace(group, bank_rows=tuple(group.bank_rows[place] for place in choice)) for group in groups]
+    return load_targets(chosen, device, size or config.size)
 
-    Leaves the generator as it was: in training mode spectral norm would move on with every look at it.
-    """
-    was_training = generator.training
-    generator.eval()
-    try:
-        return draw_grid(example_columns(examples, generator(examples.bank, examples.field)))
-    finally:
-        generator.train(was_training)
+
+def draw_examples(network: Network, examples: PreparedBatch) -> Pixels:
+    """The picture grid of the examples: what the network starts from, what it makes on its way, output, target."""
+    with evaluating(network):
+        columns = network.columns(question_of(examples, network.sees_target))
+        return draw_grid({**columns, "target": examples.target})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Generator
 from contextlib import closing
@@ -19,6 +20,7 @@ from model.data.loader import Batch, BatchDataset, batches
 from model.data.sampler import BatchPlanner
 from model.data.to_device import PreparedBatch
 from model.network.perceptual import PerceptualFeatures
+from model.networks import read_config
 from model.setting import to_dict
 from model.signals import StopRequest, watched_signals
 from model.training.distributed import Processes
@@ -28,8 +30,10 @@ from model.training.step import StepLosses, Trainer
 from pipeline.errors import InputError
 from pipeline.shards import Dataset
 
+EXIT_DIVERGED = 76
 EXIT_PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: not done, run again with --resume
 TRAIN_SPLIT = "train"
+CONCERN_SHARE = 0.05  # of the steps, after which a recipe may say that something goes wrong
 # Settings that say how a run is carried out. All others must be the checkpoint's when a run is resumed.
 FREE_SETTINGS = frozenset(
     ("steps", "accumulation_steps", "compile", "checkpoint_every", "keep_checkpoints", "picture_every", "log_every")
@@ -77,8 +81,8 @@ def train(run: Run, processes: Processes, features: PerceptualFeatures | None) -
             )
     processes.wait_for_all()
     trainer = Trainer(run.config, processes, features)
-    if run.resume:
-        _restore(run, trainer)
+    if not (run.resume and _restore(run, trainer)):
+        trainer.recipe.fit(run.dataset)
     if processes.is_main:
         write_run_config(run.folder, to_dict(run.config), describe_dataset(run.dataset))
     # Listen before the helper processes start, so that a signal during the first seconds is not fatal either.
@@ -128,12 +132,13 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _restore(run: Run, trainer: Trainer) -> None:
+def _restore(run: Run, trainer: Trainer) -> bool:
+    """Go on from the newest checkpoint; whether there was one."""
     found = load_latest(run.folder)
     if found is None:
         if trainer.processes.is_main:
             print(f"{run.folder}: no checkpoint to resume from, starting at step 0", file=sys.stderr)
-        return
+        return False
     path, payload = found
     if payload["dataset_digest"] != run.dataset.digest:
         raise InputError(
@@ -146,16 +151,18 @@ def _restore(run: Run, trainer: Trainer) -> None:
             f"{path}: was trained with banks from '{before}' videos, --shards now says '{run.dataset.bank_from}'; "
             f"build with --bank-from {before}, or give another --out"
         )
-    wanted = to_dict(run.config)
+    # Through the classes: a checkpoint from before a setting was there has its default.
+    there, wanted = (to_dict(config) for config in (read_config(payload["config"], str(path)), run.config))
     free = FREE_SETTINGS if run.config.decay_share == 0 else FREE_SETTINGS - {"steps"}  # the rate depends on them
     differing = [
-        f"{name} {payload['config'].get(name)!r} there, {wanted[name]!r} now"
+        f"{name} {there[name]!r} there, {wanted[name]!r} now"
         for name in wanted
-        if name not in free and payload["config"].get(name) != wanted[name]
+        if name not in free and there[name] != wanted[name]
     ]
     if differing:
         raise InputError(f"{path}: other settings ({'; '.join(differing)}); give the same, or another --out")
     trainer.load_state_dict(payload)
+    return True
 
 
 def _banks_before(run: Run) -> str | None:
@@ -237,8 +244,15 @@ class _Session:
         for item in due:
             if item is not None:
                 terms = item.checked()
+                if item.step == math.ceil(self.config.steps * CONCERN_SHARE) and self.processes.is_main:
+                    self._warn(item.step, terms)
                 if self.monitor is not None:
                     self.monitor.add(item.step, terms, waited_seconds, last=last and item is losses)
+
+    def _warn(self, step: int, terms: dict[str, float]) -> None:
+        concern = self.trainer.recipe.concern(terms)
+        if concern:
+            tqdm.write(f"warning: after {step} steps {concern}", file=sys.stderr)
 
     def _agreed_to_stop(self) -> bool:
         """Whether any process has had a signal: all of them must leave after the same step."""
@@ -249,7 +263,7 @@ class _Session:
 
     def _draw(self, step: int) -> None:
         if self.monitor is not None and self.examples is not None:
-            self.monitor.picture(step, draw_examples(self.trainer.generator, self.examples))
+            self.monitor.picture(step, draw_examples(self.trainer.recipe.generator, self.examples))
 
     def _save(self) -> None:
         if self.processes.is_main:

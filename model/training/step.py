@@ -1,33 +1,30 @@
-"""One training step: five discriminator updates and one generator update, and the state that resuming needs."""
+"""One training step: the discriminator's updates and the generator's, and the state that resuming needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.config import TrainConfig
+from model.config import Decay, TrainConfig
 from model.data.loader import Batch
 from model.data.to_device import PreparedBatch, prepare_batch
-from model.network.discriminator import Discriminator
-from model.network.generator import Generator, GeneratorOutput
-from model.network.losses import discriminator_loss, generator_losses
-from model.network.maps import map_figures
 from model.network.perceptual import PerceptualFeatures
 from model.network.precision import at_least_float32
+from model.networks import GENERATOR, kind_of, load_class, schedule_of
 from model.training.distributed import Processes
-from model.training.history import ImageHistory
+from model.training.machine import Machine, load_optimizer
+from model.training.recipes.recipe import OBJECTIVES, Losses, Part, Recipe
 from pipeline.errors import FlnetError, InputError
 
 DIVERGENCE_LIMIT = 1e5
-"""No sound run comes near: images in [-1, 1] bound 250 L_rec by 500, and hinge scores stay within tens."""
-
-
-Network = TypeVar("Network", bound=nn.Module)
+"""No sound run comes near: images in [-1, 1] bound 250 L_rec by 500, and critics' scores stay within hundreds."""
+_LUCK_STREAM = 3  # of random numbers, apart from those of `model.data.sampler`
 
 
 class DivergenceError(FlnetError):
@@ -40,8 +37,9 @@ class StepLosses:
 
     Attributes:
         step: generator updates done, this one included.
-        names: the loss terms' symbols, "L_D" first for each discriminator update.
+        names: the loss terms' symbols, those of each update in turn.
         values: (len(names),) float32 on the CPU; of a GPU's step, not before `arrived`.
+        updates: which update each of them is of.
         videos: the video ids of each update's batch (this process's part), the generator's last.
         arrived: of a GPU's step, when `values` is there.
     """
@@ -49,40 +47,38 @@ class StepLosses:
     step: int
     names: tuple[str, ...]
     values: Tensor
+    updates: tuple[int, ...]
     videos: tuple[tuple[str, ...], ...]
     arrived: torch.cuda.Event | None = None
 
     def checked(self) -> dict[str, float]:
-        """The terms by symbol as numbers ("L_D": the mean of its updates). Waits for the step, not for later ones.
+        """The terms by symbol as numbers, a mean where several updates have one. Waits for the step, not later ones.
 
         Raises:
-            DivergenceError: a term is NaN, or infinite, or a total is beyond `DIVERGENCE_LIMIT`.
+            DivergenceError: a term is NaN, or infinite, or what an update descends is beyond `DIVERGENCE_LIMIT`.
         """
-        discriminator_updates = len(self.videos) - 1
         if self.arrived is not None:
             self.arrived.synchronize()
-        numbers = self.values.tolist()
-        for place, (name, number) in enumerate(zip(self.names, numbers, strict=True)):
-            bounded = name not in ("L_D", "total") or abs(number) < DIVERGENCE_LIMIT
+        found: dict[str, list[float]] = {}
+        for name, number, update in zip(self.names, self.values.tolist(), self.updates, strict=True):
+            bounded = name not in OBJECTIVES.values() or abs(number) < DIVERGENCE_LIMIT
             if not (bounded and abs(number) < float("inf")):
-                ids = ", ".join(self.videos[min(place, discriminator_updates)])
+                ids = ", ".join(self.videos[update])
                 raise DivergenceError(
                     f"step {self.step}: {name} is {number:g}; the batch's videos are {ids}; resume from a checkpoint"
                     " with a lower --learning-rate or --precision fp32"
                 )
-        terms = dict(zip(self.names, numbers, strict=True))
-        if discriminator_updates:
-            terms["L_D"] = sum(numbers[:discriminator_updates]) / discriminator_updates
-        return terms
+            found.setdefault(name, []).append(number)
+        return {name: sum(numbers) / len(numbers) for name, numbers in found.items()}
 
 
 class Trainer:
-    """The two networks, their optimisers and the history, moved forward one step at a time.
+    """A recipe's networks and their optimisers, moved forward one step at a time.
 
     Args:
         config: the run's settings; the weights follow from `config.seed`.
         processes: this process among the run's, and its device.
-        features: VGG16 for the perceptual loss; None where its weight is 0.
+        features: VGG16 for the perceptual loss; None where there is none.
 
     Raises:
         InputError: the batch cannot be cut into the parts asked for.
@@ -98,25 +94,17 @@ class Trainer:
         self.processes = processes
         self.device = processes.device
         self.step_count = 0
-        self.adversarial = config.weights.adversarial > 0
+        self.schedule = schedule_of(config)
         torch.manual_seed(config.seed)
-        self.generator = self._placed(Generator(config.model))
-        self.discriminator = self._placed(Discriminator(config.model.base_channels, config.model.initialisation))
-        processes.copy_from_main((self.generator, self.discriminator))
-        self.features = None if features is None else self._placed(features)
-        self.generator_optimizer = self._adam(self.generator)
-        self.discriminator_optimizer = self._adam(self.discriminator)
-        self.history = ImageHistory(config.history_size, config.seed)
-        self.autocast = uses_bf16(config, self.device)
-        # The discriminator sees two sizes of batch: code for each, rather than slower code for all.
-        compiled = partial(torch.compile, dynamic=False) if config.compile else lambda module: module
-        self._generate: Callable[[Tensor, Tensor], GeneratorOutput] = compiled(self.generator)
-        self._judge: Callable[[Tensor], Tensor] = compiled(self.discriminator)
+        recipe = load_class(kind_of(config.network).recipe)
+        self.recipe: Recipe = recipe(config, Machine(processes, config), features)
+        processes.copy_from_main(self.recipe.networks.values())
+        self.optimizers = {name: self.recipe.optimizer(name) for name in self.recipe.networks}
 
     @property
     def batches_per_step(self) -> int:
         """Batches that `step` takes: every update has one of its own."""
-        return batches_per_step(self.config)
+        return len(self.schedule)
 
     def step(self, source: Iterator[Batch]) -> StepLosses:
         """Take `batches_per_step` batches and do the discriminator's updates, then the generator's ("Implementation").
@@ -126,33 +114,33 @@ class Trainer:
         on would be scored too kindly.
         """
         self._set_learning_rate()
-        losses: list[tuple[str, Tensor]] = []
+        names: list[str] = []
+        values: list[Tensor] = []
+        updates: list[int] = []
         videos = []
-        for _ in range(self.batches_per_step - 1):
+        for number, network in enumerate(self.schedule):
             batch = next(source)
             videos.append(batch.videos)
-            losses.append(("L_D", self._update_discriminator(self._prepare(batch))))
-        batch = next(source)
-        videos.append(batch.videos)
-        losses.extend(self._update_generator(self._prepare(batch)).items())
+            terms = self._update(network, self._parts(self._prepare(batch), number))
+            names += terms
+            values += [at_least_float32(term.detach()) for term in terms.values()]
+            updates += [number] * len(terms)
         self.step_count += 1
-        values = self.processes.average(torch.stack([at_least_float32(loss.detach()) for _, loss in losses]))
-        values, arrived = values.to("cpu", non_blocking=True), None
+        means = self.processes.average(torch.stack(values))
+        found, arrived = means.to("cpu", non_blocking=True), None
         if self.device.type == "cuda":
             arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             arrived.record()
-        return StepLosses(self.step_count, tuple(name for name, _ in losses), values, tuple(videos), arrived)
+        return StepLosses(self.step_count, tuple(names), found, tuple(updates), tuple(videos), arrived)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, as tensors and plain types; complete on the main process."""
         return {
             "step": self.step_count,
             "batches": self.step_count * self.batches_per_step,
-            "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "generator_optimizer": self.generator_optimizer.state_dict(),
-            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
-            "history": self.history.state_dict(),
+            **{name: network.state_dict() for name, network in self.recipe.networks.items()},
+            **{f"{name}_optimizer": optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            **self.recipe.state_dict(),
             "random": {
                 "torch": torch.get_rng_state(),
                 "cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
@@ -162,121 +150,92 @@ class Trainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state` was taken (on another kind of device: up to its arithmetic)."""
         self.step_count = int(state["step"])
-        self.generator.load_state_dict(state["generator"])
-        self.discriminator.load_state_dict(state["discriminator"])
-        for optimizer, name in (
-            (self.generator_optimizer, "generator_optimizer"),
-            (self.discriminator_optimizer, "discriminator_optimizer"),
-        ):
-            _load_optimizer(optimizer, state[name])
-        self.history.load_state_dict(state["history"], self.device)
+        for name, network in self.recipe.networks.items():
+            network.load_state_dict(state[name])
+            load_optimizer(self.optimizers[name], state[f"{name}_optimizer"])
+        self.recipe.load_state_dict(state)
         torch.set_rng_state(state["random"]["torch"])
         if self.device.type == "cuda" and len(state["random"]["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["random"]["cuda"])
 
-    def _update_discriminator(self, batch: PreparedBatch) -> Tensor:
-        """Eq. 16 on real targets and on fakes, half of them from the history; returns the loss."""
-        parts = self._parts(batch)
-        with torch.no_grad(), self._precision():
-            made = torch.cat([self._generate(part.bank, part.field).output for part in parts])
-        # One pool over all processes' images, equal in each of them, as one process with the whole batch has.
-        fakes = self.processes.share(self.history.mix(self.processes.gather(made)))
-        self.discriminator_optimizer.zero_grad(set_to_none=True)
-        losses = []
-        for part, fake in zip(parts, fakes.chunk(len(parts)), strict=True):
-            with self._precision():
-                scores = self._judge(torch.cat((part.target, fake)))
-            loss = discriminator_loss(*scores.chunk(2)) / len(parts)
-            loss.backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
-        self._apply(self.discriminator_optimizer, self.discriminator)
-        return torch.stack(losses).sum()
-
-    def _update_generator(self, batch: PreparedBatch) -> dict[str, Tensor]:
-        """Eq. 17; returns every term by its symbol."""
-        parts, streams = self._parts(batch), self.config.model.streams
-        self.generator_optimizer.zero_grad(set_to_none=True)
-        self.discriminator.requires_grad_(False)
+    def _update(self, name: str, parts: list[Part]) -> dict[str, Tensor]:
+        """Descend a network's objective on a batch; returns every term by its symbol, the mean over the parts."""
+        network, optimizer = self.recipe.networks[name], self.optimizers[name]
+        others = [other for other in self.recipe.networks.values() if other is not network]
         sums: dict[str, Tensor] = {}
         made = []
-        for part in parts:
-            with self._precision():
-                out = self._generate(part.bank, part.field)
-                scores = self._judge(out.output) if self.adversarial else None
-                terms = generator_losses(
-                    out, part.target, part.weight_map, self.config.weights, streams, scores, self.features
-                )
-            made.append(out.output.detach())
-            (terms["total"] / len(parts)).backward()  # type: ignore[no-untyped-call]
-            for name, term in {**terms, **map_figures(out, streams)}.items():
-                sums[name] = sums.get(name, torch.zeros_like(term)) + term.detach() / len(parts)
-        self.discriminator.requires_grad_(True)
-        self._apply(self.generator_optimizer, self.generator)
-        if self.adversarial:
-            self.history.add(self.processes.gather(torch.cat(made)))
+        with _frozen(others):
+            losses_of = self._generator_losses if name == GENERATOR else self._discriminator_losses
+            optimizer.zero_grad(set_to_none=True)
+            for losses in losses_of(parts):
+                (losses.terms[OBJECTIVES[name]] / len(parts)).backward()  # type: ignore[no-untyped-call]
+                made += [] if losses.made is None else [losses.made]
+                for symbol, term in losses.terms.items():
+                    sums[symbol] = sums.get(symbol, torch.zeros_like(term)) + term.detach() / len(parts)
+        self.processes.average_gradients(network.parameters())
+        optimizer.step()
+        if made:
+            self.recipe.updated(torch.cat(made))
         return sums
+
+    def _generator_losses(self, parts: list[Part]) -> Iterator[Losses]:
+        for part in parts:
+            yield self.recipe.generator_losses(part)
+
+    def _discriminator_losses(self, parts: list[Part]) -> Iterator[Losses]:
+        for part, fake in zip(parts, self.recipe.fakes(parts), strict=True):
+            yield self.recipe.discriminator_losses(part, fake)
 
     def _set_learning_rate(self) -> None:
         """The step's, worked out from its number: nothing to save, and a resumed run goes on exactly."""
-        rate = self.config.learning_rate * rate_share(self.step_count, self.config.steps, self.config.decay_share)
-        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+        share = rate_share(self.step_count, self.config.steps, self.config.decay_share, self.config.decay)
+        for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = rate
-
-    def _apply(self, optimizer: torch.optim.Optimizer, network: nn.Module) -> None:
-        self.processes.average_gradients(network.parameters())
-        optimizer.step()
+                group["lr"] = self.config.learning_rate * share
 
     def _prepare(self, batch: Batch) -> PreparedBatch:
         return prepare_batch(batch, self.device, self.config.model.size)
 
-    def _parts(self, batch: PreparedBatch) -> list[PreparedBatch]:
-        """The batch cut into `accumulation_steps` equal parts."""
+    def _parts(self, batch: PreparedBatch, update: int) -> list[Part]:
+        """The batch cut into `accumulation_steps` equal parts, each with its targets' luck."""
         count = self.config.accumulation_steps
-        return [PreparedBatch(*part) for part in zip(*(value.chunk(count) for value in batch), strict=True)]
+        lucks = self._luck(update).to(batch.target.device).chunk(count)
+        batches = zip(*(value.chunk(count) for value in batch), strict=True)
+        return [Part(PreparedBatch(*values), luck) for values, luck in zip(batches, lucks, strict=True)]
 
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast)
+    def _luck(self, update: int) -> Tensor:
+        """Random numbers for this process's targets of one update, from the seed and the update's number alone.
 
-    def _placed(self, network: Network) -> Network:
-        """On the device; on a GPU in the layout that its convolutions are fastest in."""
-        layout = torch.channels_last if self.device.type == "cuda" else torch.preserve_format
-        return network.to(self.device).to(memory_format=layout)  # type: ignore[call-overload, no-any-return]
-
-    def _adam(self, network: nn.Module) -> torch.optim.Adam:
-        fused = self.device.type == "cuda"
-        return torch.optim.Adam(network.parameters(), self.config.learning_rate, self.config.betas, fused=fused)
-
-
-def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load Adam's state from whatever machine; which implementation runs, and how memory is laid out, is this one's."""
-    own = [{key: group[key] for key in ("fused", "foreach", "capturable")} for group in optimizer.param_groups]
-    groups = [{**group, **ours} for group, ours in zip(state["param_groups"], own, strict=True)]
-    optimizer.load_state_dict({**state, "param_groups": groups})  # looks at `fused` to place the count of steps
-    for parameter, values in optimizer.state.items():
-        for name in ("exp_avg", "exp_avg_sq"):
-            values[name] = torch.empty_like(parameter).copy_(values[name])
+        They are drawn for the whole batch, so that there is no state to keep, and any number of processes or parts
+        gives a target the same.
+        """
+        number = self.step_count * self.batches_per_step + update
+        rng = np.random.default_rng((self.config.seed, _LUCK_STREAM, number))
+        return self.processes.share(torch.from_numpy(rng.random((self.config.batch_size, self.recipe.draws))))
 
 
-def rate_share(step: int, steps: int, decay_share: float) -> float:
-    """The share of the learning rate that a step has: 1, then a straight line to 0 over the last `decay_share`.
+@contextmanager
+def _frozen(networks: list[nn.Module]) -> Iterator[None]:
+    """No gradients for some networks' weights, only through them."""
+    for network in networks:
+        network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for network in networks:
+            network.requires_grad_(True)
+
+
+def rate_share(step: int, steps: int, decay_share: float, decay: Decay = "line") -> float:
+    """The share of the learning rate that a step has: 1, and less over the last `decay_share` of the steps.
 
     Args:
         step: steps done before it, below `steps`.
         steps: all of the run.
         decay_share: in [0, 1]; 0 keeps the rate.
+        decay: "line" is a straight line to 0, "tenth" a tenth at once.
     """
     decaying = decay_share * steps
-    return min(1.0, (steps - step) / decaying) if decaying else 1.0
-
-
-def batches_per_step(config: TrainConfig) -> int:
-    """Batches in one step: the generator's and, with the adversarial term, one per discriminator update."""
-    return 1 + (config.discriminator_steps if config.weights.adversarial > 0 else 0)
-
-
-def uses_bf16(config: TrainConfig, device: torch.device) -> bool:
-    """Whether the networks run under bfloat16 autocast: where asked for, or by default on a GPU that has it."""
-    if config.precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return config.precision == "bf16"
+    if not decaying or steps - step > decaying:
+        return 1.0
+    return (steps - step) / decaying if decay == "line" else 0.1

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from model.config import LossWeights, ModelConfig, TrainConfig, parse_size
-from model.setting import add_flags, from_dict, given, to_dict
+from model.networks import read_config
+from model.setting import add_flags, given, to_dict
 from pipeline.errors import InputError
 
 
@@ -47,7 +48,7 @@ def test_settings_survive_json() -> None:
     config = TrainConfig(
         steps=7, betas=(0.1, 0.2), model=ModelConfig(64, 8, 3, "warp"), weights=LossWeights(perceptual=0)
     )
-    assert from_dict(TrainConfig, json.loads(json.dumps(to_dict(config)))) == config
+    assert read_config(json.loads(json.dumps(to_dict(config)))) == config
 
 
 @pytest.mark.parametrize(
@@ -66,12 +67,12 @@ def test_settings_survive_json() -> None:
 )
 def test_a_bad_setting_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
-        from_dict(TrainConfig, {"steps": 1, **change}, origin="run.json")
+        read_config({"steps": 1, **change}, origin="run.json")
     assert str(caught.value).startswith(message)
 
 
 def test_a_setting_that_is_absent_has_its_default() -> None:
-    assert from_dict(TrainConfig, {"steps": 3}) == TrainConfig(steps=3)
+    assert read_config({"steps": 3}) == TrainConfig(steps=3)
 
 
 def test_every_flag_is_a_settings_own_and_what_is_not_given_is_not_there() -> None:

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from model.evaluation import lpips
-from model.evaluation.copied_answers import nearest_landmarks
 from model.evaluation.landmark_error import LandmarkError
 from model.evaluation.lpips import Lpips
 from model.evaluation.psnr_ssim import MOST_DECIBELS, psnr, ssim
 from model.network import perceptual
+from model.network.nearest import nearest_landmarks
 from model.network.perceptual import PerceptualFeatures
 from pipeline.errors import InputError
 from pipeline.sample import NAMED

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from model.config import Initialisation, ModelConfig, Streams
-from model.network.generator import Generator, MasterNetwork, ResidualBlock, merge, warped_image
+from model.network.generator import Generator, merge, warped_image
+from model.network.master import MasterNetwork, ResidualBlock
 from model.network.warp import warp_bilinear
 
 SMALL = ModelConfig(image_size=32, base_channels=4)

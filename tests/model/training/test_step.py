@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import nn
 
+from model.baseline_config import GanimationConfig, GanimationWeights, X2FaceConfig, X2FaceWeights
 from model.checkpoint import checkpoint_path, load_checkpoint
 from model.config import LossWeights, ModelConfig, TrainConfig
 from model.data.loader import Batch, BatchDataset, batches
@@ -42,6 +43,24 @@ SMALL = TrainConfig(
     model=ModelConfig(image_size=32, base_channels=4),
     weights=LossWeights(perceptual=0.0),
 )
+X2FACE = {"network": "x2face", "weights": X2FaceWeights()}
+KINDS = {
+    "flnet": SMALL,
+    "ganimation": replace(
+        SMALL, network="ganimation", model=GanimationConfig(32, 4), weights=GanimationWeights(), decay_share=0.5
+    ),
+    "ganimation strong": replace(
+        SMALL,
+        network="ganimation",
+        model=GanimationConfig(32, 4, condition_form="field"),
+        weights=GanimationWeights(reconstruction=100.0),
+    ),
+    "x2face": replace(SMALL, **X2FACE, model=X2FaceConfig(32, 4), learning_rate=1e-3, decay_share=0.5, decay="tenth"),
+    "x2face strong": replace(
+        SMALL, **X2FACE, model=X2FaceConfig(32, 4, sources=5, identity_start=True, optimizer="adam")
+    ),
+}
+NETWORKS = pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 
 
 def run_of(folder: Path, dataset: Path, config: TrainConfig = SMALL, *, resume: bool = False, workers: int = 0) -> Run:
@@ -61,24 +80,45 @@ def differences(first: Any, second: Any, place: str = "") -> list[str]:
     return [] if equal else [place]
 
 
-def test_six_steps_are_three_and_three(tiny_dataset: Path, tmp_path: Path) -> None:
+@NETWORKS
+def test_a_run_stopped_and_gone_on_with_is_the_undisturbed_one(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: TrainConfig
+) -> None:
     """Every tensor of the final checkpoints is equal, whatever the workers and the pictures drawn on the way."""
-    six = replace(SMALL, steps=6, checkpoint_every=100, picture_every=100)
-    train(run_of(tmp_path / "six", tiny_dataset, six), ALONE, None)
-    train(run_of(tmp_path / "three", tiny_dataset, replace(six, steps=3, picture_every=1)), ALONE, None)
-    assert checkpoint_path(tmp_path / "three", 3).is_file()
-    train(run_of(tmp_path / "three", tiny_dataset, six, resume=True, workers=1), ALONE, None)
-    first = load_checkpoint(checkpoint_path(tmp_path / "six", 6))
-    second = load_checkpoint(checkpoint_path(tmp_path / "three", 6))
-    second["config"]["picture_every"] = 100
-    assert first["history"]["pool"].shape == (6, 3, 32, 32)
+    five = replace(config, steps=5, checkpoint_every=100, picture_every=100)
+    train(run_of(tmp_path / "whole", tiny_dataset, five), ALONE, None)
+    stopped = replace(five, picture_every=1, checkpoint_every=2)
+    monkeypatch.setattr(Trainer, "step", failing_after(3, Trainer.step))
+    with pytest.raises(KeyboardInterrupt):
+        train(run_of(tmp_path / "cut", tiny_dataset, stopped), ALONE, None)
+    monkeypatch.undo()
+    assert [path.name for path in (tmp_path / "cut" / "checkpoints").iterdir()] == ["step-00000002.pt"]
+    workers = 1 if config is SMALL else 0
+    train(run_of(tmp_path / "cut", tiny_dataset, five, resume=True, workers=workers), ALONE, None)
+    first = load_checkpoint(checkpoint_path(tmp_path / "whole", 5))
+    second = load_checkpoint(checkpoint_path(tmp_path / "cut", 5))
     assert differences(first, second) == []
+    if config is SMALL:
+        assert first["history"]["pool"].shape == (6, 3, 32, 32)
+
+
+def failing_after(count: int, step: Any) -> Any:
+    """`Trainer.step`, killed when it is called for the last time."""
+    done = []
+
+    def killed(*args: Any) -> Any:
+        done.append(step(*args))
+        if len(done) == count:
+            raise KeyboardInterrupt
+        return done[-1]
+
+    return killed
 
 
 def test_a_step_moves_every_network_and_names_every_term(tiny_dataset: Path, tmp_path: Path) -> None:
     run = run_of(tmp_path, tiny_dataset)
     trainer = Trainer(SMALL, ALONE)
-    networks = {"generator": trainer.generator, "discriminator": trainer.discriminator}
+    networks = trainer.recipe.networks
     before = {(k, n): p.clone() for k, network in networks.items() for n, p in network.named_parameters()}
     source = batches(BatchDataset(make_planner(run, ALONE).plan), 0, 3, workers=0)
     losses = trainer.step(source)
@@ -87,19 +127,20 @@ def test_a_step_moves_every_network_and_names_every_term(tiny_dataset: Path, tmp
     ]
     assert still == []
     assert set(losses.checked()) == {*TERMS, "L_D", "L_adv"}
-    assert len(trainer.history) == 4, "the generator step's images, and none of the discriminator's"
+    assert len(trainer.recipe.history) == 4, "the generator step's images, and none of the discriminator's"
     assert next(source, None) is None, "two discriminator updates and one generator update take a batch each"
 
 
 def test_without_the_adversarial_term_the_discriminator_rests(tiny_dataset: Path, tmp_path: Path) -> None:
     config = replace(SMALL, weights=LossWeights(perceptual=0.0, adversarial=0.0))
     trainer = Trainer(config, ALONE)
-    before = [parameter.clone() for parameter in trainer.discriminator.parameters()]
+    discriminator = trainer.recipe.networks["discriminator"]
+    before = [parameter.clone() for parameter in discriminator.parameters()]
     planner = make_planner(run_of(tmp_path, tiny_dataset, config), ALONE)
     losses = trainer.step(batches(BatchDataset(planner.plan), 0, 1, workers=0))
     assert set(losses.checked()) == TERMS
-    assert len(trainer.history) == 0
-    assert all(torch.equal(a, b) for a, b in zip(before, trainer.discriminator.parameters(), strict=True))
+    assert len(trainer.recipe.history) == 0
+    assert all(torch.equal(a, b) for a, b in zip(before, discriminator.parameters(), strict=True))
 
 
 def test_training_learns(tiny_dataset: Path, tmp_path: Path) -> None:
@@ -116,22 +157,27 @@ class ExactTrainer(Trainer):
 
     def __init__(self, config: TrainConfig, processes: Processes) -> None:
         super().__init__(config, processes)
-        self.generator.double()
-        self.discriminator.double()
+        for network in self.recipe.networks.values():
+            network.double()
 
     def _prepare(self, batch: Batch) -> PreparedBatch:
-        return PreparedBatch(*(value.double() for value in super()._prepare(batch)))
+        values = super()._prepare(batch)
+        return PreparedBatch(*(value.double() if value.is_floating_point() else value for value in values))
 
 
-def test_accumulated_parts_do_what_the_whole_batch_does(tiny_dataset: Path, tmp_path: Path) -> None:
+@NETWORKS
+def test_accumulated_parts_do_what_the_whole_batch_does(
+    tiny_dataset: Path, tmp_path: Path, config: TrainConfig
+) -> None:
     """One step: the parts' losses and gradients are the whole batch's."""
+    small = config
     losses, gradients = [], []
     for parts in (1, 2):
-        config = replace(SMALL, accumulation_steps=parts, discriminator_steps=1)
+        config = replace(small, accumulation_steps=parts, discriminator_steps=1)
         planner = make_planner(run_of(tmp_path, tiny_dataset, config), ALONE)
         trainer = ExactTrainer(config, ALONE)
-        networks = nn.ModuleList((trainer.generator, trainer.discriminator))
-        networks.eval()  # spectral norm stands still, where in training it looks at every part
+        networks = nn.ModuleList(trainer.recipe.networks.values())
+        networks.eval()  # spectral and batch norm stand still, where in training they look at every part
         losses.append(trainer.step(batches(BatchDataset(planner.plan), 0, 2, workers=0)).checked())
         gradients.append([parameter.grad for parameter in networks.parameters()])
     assert losses[0] == pytest.approx(losses[1], rel=1e-9, abs=1e-9)
@@ -148,16 +194,17 @@ def test_a_checkpoint_of_another_machine_fits_this_one(tiny_dataset: Path, tmp_p
     first, second = batches(BatchDataset(planner.plan), 0, 2, workers=0)
     there, here = Trainer(config, ALONE), Trainer(config, ALONE)
     there.step(iter([first]))
-    here.generator_optimizer.param_groups[0]["fused"] = True
-    here.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer, generator = here.optimizers["generator"], here.recipe.generator
+    optimizer.param_groups[0]["fused"] = True
+    generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     here.load_state_dict(copy.deepcopy(there.state_dict()))
-    assert here.generator_optimizer.param_groups[0]["fused"] is True
-    for parameter, values in here.generator_optimizer.state.items():
+    assert optimizer.param_groups[0]["fused"] is True
+    for parameter, values in optimizer.state.items():
         assert isinstance(values["step"], torch.Tensor)
         assert values["step"].item() == 1
         assert values["exp_avg"].stride() == values["exp_avg_sq"].stride() == parameter.stride()
     assert here.step(iter([second])).checked() == pytest.approx(there.step(iter([second])).checked(), rel=1e-4)
-    for one, other in zip(there.generator.parameters(), here.generator.parameters(), strict=True):
+    for one, other in zip(there.recipe.generator.parameters(), generator.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=2e-5)  # of steps of 1e-4
 
 
@@ -170,6 +217,8 @@ def test_the_learning_rate_falls_over_the_last_share_of_the_steps() -> None:
     assert [rate_share(step, 8, 0.5) for step in range(8)] == [1, 1, 1, 1, 1, 0.75, 0.5, 0.25]
     assert [rate_share(step, 4, 1.0) for step in range(4)] == [1, 0.75, 0.5, 0.25]
     assert rate_share(7, 8, 0.0) == 1
+    assert [rate_share(step, 6, 1 / 3, "tenth") for step in range(6)] == [1, 1, 1, 1, 0.1, 0.1]
+    assert [round(rate_share(step, 900, 1 / 3), 3) for step in (0, 600, 899)] == [1, 1, 0.003]
 
 
 def test_with_a_falling_rate_a_run_is_gone_on_with_for_its_own_steps_only(tiny_dataset: Path, tmp_path: Path) -> None:
@@ -217,16 +266,20 @@ def test_resume_refuses_another_dataset_or_other_settings(
         train(run_of(tmp_path / "run", moved, one, resume=True), ALONE, None)
 
 
-def test_two_processes_do_what_one_does(tiny_dataset: Path, tmp_path: Path) -> None:
-    """Four steps with the adversarial term and the history: the same losses and weights up to float64's rounding."""
-    losses = steps_of(tiny_dataset, ALONE, tmp_path / "alone.pt")
+@pytest.mark.parametrize("name", ["flnet", "ganimation"])
+def test_two_processes_do_what_one_does(tiny_dataset: Path, tmp_path: Path, name: str) -> None:
+    """Some steps with discriminator and history: the same losses and weights up to float64's rounding.
+
+    Not X2Face, whose batch norm sees each process's part by itself.
+    """
+    losses = steps_of(tiny_dataset, ALONE, tmp_path / "alone.pt", name)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {
         **os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    command = [sys.executable, __file__, str(tiny_dataset), str(tmp_path / "two.pt")]
+    command = [sys.executable, __file__, str(tiny_dataset), str(tmp_path / "two.pt"), name]
     started = [
         subprocess.Popen(command, env={**environment, "RANK": str(rank)}, stdout=subprocess.PIPE, text=True)
         for rank in (0, 1)
@@ -238,28 +291,29 @@ def test_two_processes_do_what_one_does(tiny_dataset: Path, tmp_path: Path) -> N
         for alone, together in zip(losses, there, strict=True):
             assert together == pytest.approx(alone, rel=1e-9, abs=1e-9)
         assert not [name for name in threads if "gloo" in name]  # they would end with the interpreter, or abort it
-    first, second = (torch.load(tmp_path / name, weights_only=True) for name in ("alone.pt", "two.pt"))
-    for name, weights in first.items():
-        torch.testing.assert_close(weights, second[name], rtol=1e-7, atol=1e-8, msg=name)
+    first, second = (torch.load(tmp_path / file, weights_only=True) for file in ("alone.pt", "two.pt"))
+    for part, weights in first.items():
+        torch.testing.assert_close(weights, second[part], rtol=1e-7, atol=1e-8, msg=part)
 
 
-def steps_of(dataset: Path, processes: Processes, weights: Path) -> list[dict[str, float]]:
-    """Four steps; the losses of each. The first process keeps the generator's weights."""
+def steps_of(dataset: Path, processes: Processes, weights: Path, name: str) -> list[dict[str, float]]:
+    """Some steps; the losses of each. The first process keeps the generator's weights."""
     opened = open_dataset(dataset)
     planner = BatchPlanner(
         opened.videos("train"), opened.bank_from, batch_size=4, frames_per_video=2, bank_size=5, seed=0,
         rank=processes.rank, world_size=processes.world_size,
     )  # fmt: skip
-    trainer = ExactTrainer(SMALL, processes)
+    trainer = ExactTrainer(KINDS[name], processes)
+    trainer.recipe.fit(opened)
     source = batches(BatchDataset(planner.plan), 0, 12, workers=0)
     losses = [trainer.step(source).checked() for _ in range(4)]
     if processes.is_main:
-        torch.save(trainer.generator.state_dict(), weights)
+        torch.save(trainer.recipe.generator.state_dict(), weights)
     return losses
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with joined_processes("cpu") as joined:
-        print(json.dumps(steps_of(Path(sys.argv[1]), joined, Path(sys.argv[2]))))
+        print(json.dumps(steps_of(Path(sys.argv[1]), joined, Path(sys.argv[2]), sys.argv[3])))
     print(json.dumps([task.joinpath("comm").read_text() for task in Path("/proc/self/task").iterdir()]))
