@@ -188,6 +188,7 @@ class Build(luigi.Task):  # type: ignore[misc]
             raise InputError(f"--rank must be in [0, --num-ranks {self.num_ranks}), got {self.rank}")
         if self.joblib_backend == "dask" and not self.dask_scheduler:
             raise InputError("--joblib-backend dask needs --dask-scheduler host:port")
+        assert self._settings  # checked when they are made, before the corpus is read
         landmark_model_path(self._model)
 
     def _inventory(self) -> Inventory:

@@ -24,7 +24,7 @@ import numpy as np
 import pandas
 import pytest
 
-from pipeline import child_process, content, decode
+from pipeline import child_process, content
 from pipeline.building import chunk, finish, upkeep
 from pipeline.building.chunk import Pool, build_chunk, prepare_safely
 from pipeline.building.plan import Plan, make_plan, save_inventory
@@ -288,7 +288,7 @@ def spoiled(monkeypatch: pytest.MonkeyPatch, after: int, fault: Callable[[], obj
 def test_a_hanging_decoder_takes_one_video(
     after: int, sample_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decode, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr("pipeline.decode.reader.STALL_SECONDS", 0.5)
     spoiled(monkeypatch, after, lambda: time.sleep(60))
     result = prepare_safely(sample_root, scan_timit(sample_root)[0], SETTINGS, tmp_path, None)
     assert result.error.startswith("timeout: ")
@@ -426,7 +426,7 @@ def test_pipes_and_devices_are_not_read(tmp_path: Path) -> None:
 def test_more_frames_than_any_video_has(make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_video("ten_frames.mp4", "-c:v", "libx264")
     assert len(list(read_frames(path))) == 10
-    monkeypatch.setattr(decode, "MAX_FRAMES", 9)
+    monkeypatch.setattr("pipeline.decode.reader.MAX_FRAMES", 9)
     with pytest.raises(VideoError, match="more than 9 frames") as raised:
         list(read_frames(path))
     assert raised.value.reason == "too_long"

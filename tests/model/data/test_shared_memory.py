@@ -30,7 +30,7 @@ def fill(memory: Ring, index: int, tensors: list[torch.Tensor]) -> shared_memory
 
 def planner(root: Path, batch_size: int = 4) -> BatchPlanner:
     videos = open_dataset(root).videos("train")
-    return BatchPlanner(videos, "timit", batch_size=batch_size, frames_per_video=4, bank_size=5, seed=0)
+    return BatchPlanner(videos, "other", batch_size=batch_size, frames_per_video=4, bank_size=5, seed=0)
 
 
 def test_what_is_put_in_comes_out_and_is_a_copy() -> None:

@@ -183,7 +183,20 @@ def made(tmp_path_factory: pytest.TempPathFactory, make_video: MakeVideo) -> Pat
     landmarks[12:15] += 150
     score = np.where(np.isnan(landmarks[:, 0, 0]), np.nan, 0.1).astype(np.float32)
     index = np.arange(25, dtype=np.int32)
-    track = Track(25.0, 320, 240, (), index, index / 25, landmarks.astype(np.float32), score, np.ones(25, np.int32))
+    track = Track(
+        fps=25.0,
+        jumps=0,
+        notes=(),
+        warnings=(),
+        frame_index=index,
+        pts_seconds=index / 25,
+        sizes=np.tile(np.int32([320, 240]), (25, 1)),
+        damage=np.zeros(25, np.int8),
+        landmarks=landmarks.astype(np.float32),
+        score=score,
+        faces=np.ones(25, np.int32),
+        person=np.where(np.isnan(score), -1, 0).astype(np.int32),
+    )
     config = replace(Settings(), min_face_px=20.0)
     drops = {"no_face": 3, "too_small": 2, "out_of_frame": 3}
     kept = np.setdiff1d(np.arange(25), [3, 4, 5, 8, 9, 12, 13, 14])

@@ -37,7 +37,7 @@ def test_six_steps_are_those_of_the_frozen_trainer_bit_by_bit(tiny_dataset: Path
     """On one processor: how that adds up does not matter."""
     opened = open_dataset(tiny_dataset)
     planner = BatchPlanner(
-        opened.videos("train"), "timit", batch_size=4, frames_per_video=2, bank_size=config.model.bank_size, seed=0
+        opened.videos("train"), "other", batch_size=4, frames_per_video=2, bank_size=config.model.bank_size, seed=0
     )
     batch_list = list(batches(BatchDataset(planner.plan), 0, 3 * config.steps, workers=0))
     trainer, frozen = Trainer(config, Processes(0, 1, torch.device("cpu"))), FrozenTrainer(config)
