@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import math
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -156,7 +157,7 @@ def _prepare(path: Path, blank: VideoResult, settings: Settings, put: Places, mo
         result,
         frames_other_faces=int((track.faces[kept] > 1).sum()),
         face_width_px=round(float(np.median(geometry.face_width(track.landmarks[kept]))), 2),
-        padding=round(float(np.mean(paddings)), 4),
+        padding=round(math.fsum(paddings) / len(paddings), 4),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from pipeline.tracking.detection import Face, Luma
 if TYPE_CHECKING:
     from pipeline.tracking.ensemble import Ensemble
 
+BITS = int(os.environ['BITS']) if 'BITS' in os.environ else None
 STUDIO_BLACK, STUDIO_WHITE = 16, 235
 
 
@@ -39,8 +42,18 @@ class LandmarkPredictor:
 
     def landmarks(self, luma: Luma, face: Face) -> npt.NDArray[np.float32]:
         """The 68 points of the face in a box, (68, 2) float32 source pixels (pixel centres at integers)."""
-        points = self._predict(luma, self._levels, face.left, face.top, face.size, self._ensemble)
+        left, top, size = on_grid(face)
+        points = self._predict(luma, self._levels, left, top, size, self._ensemble)
         return points if self._subpixel else np.floor(points + np.float32(0.5))
+
+
+def on_grid(face: Face) -> tuple[float, float, float]:
+    if BITS is None:
+        return face.left, face.top, face.size
+    step = math.ldexp(1.0, math.frexp(face.size)[1] - BITS)
+    x, y = face.centre
+    size = round(face.size / step) * step
+    return round(x / step) * step - size / 2, round(y / step) * step - size / 2, size
 
 
 @lru_cache(maxsize=1)
