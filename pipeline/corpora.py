@@ -8,11 +8,12 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import InputError
 
-MANIFESTS = Path(__file__).resolve().parents[1] / "manifests"
+MANIFESTS = resources.files("manifests")
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".asf", ".avi", ".dv", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"}
     | {".ogv", ".ts", ".vob", ".webm", ".wmv"}
@@ -134,10 +135,8 @@ def seeded_splits(names: Sequence[str], seed: int) -> dict[str, str]:
 
 def _timit_split() -> dict[tuple[str, int], tuple[str, bool]]:
     """(group, number) -> (split, whether outside the published split)."""
-    with (MANIFESTS / "tcdtimit_split.csv").open(encoding="utf-8", newline="") as file:
-        return {
-            (row["group"], int(row["number"])): (row["split"], row["published"] == "no") for row in csv.DictReader(file)
-        }
+    rows = csv.DictReader((MANIFESTS / "tcdtimit_split.csv").read_text(encoding="utf-8").splitlines())
+    return {(row["group"], int(row["number"])): (row["split"], row["published"] == "no") for row in rows}
 
 
 def _videos_below(root: Path) -> Iterator[PurePosixPath]:
