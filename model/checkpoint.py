@@ -16,7 +16,8 @@ from pipeline.errors import InputError
 
 CHECKPOINT_SCHEMA = 2
 _OLDER = {1: "it has landmark offsets in units of the warp margin and a loss without Eqs. 9 and 12; train it again"}
-FOLDER = "checkpoints"
+FOLDER = "checkpoints"  # of a run, and beside it:
+CONFIG_FILE = "config.json"
 _NAME = re.compile(r"step-(\d{8})\.pt")
 _PARTIAL = ".partial"
 # What torch.load raises for a file that is cut short, empty, not a zip archive, or holds more than plain types.

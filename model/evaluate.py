@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
+from model.data.examples import load_groups
+from model.device import choose_device
 from model.evaluation.protocol import Evaluation, FrameScore, evaluate, extremes
 from model.evaluation.selection import Wanted, choose_measures
 from model.evaluation.tables import speaker_table, table1, verdict
 from model.pictures import Pixels, draw_grid, example_columns, save_picture
 from model.trained import Trained, load_trained
-from model.training.distributed import choose_device
-from model.training.progress_pictures import load_groups
 from pipeline.cli import run
 from pipeline.errors import InputError
 from pipeline.shards import Dataset, open_dataset

@@ -15,9 +15,12 @@ from torch import Tensor
 
 from model.animation.views import Sheet, View
 from model.config import ModelConfig, Size
+from model.data.batch import PreparedBatch
+from model.data.examples import evaluation_split, load_groups
 from model.data.loader import ShardPool, load_batch
 from model.data.sampler import Group, fixed_groups
-from model.data.to_device import PreparedBatch, prepare_batch, resize_area
+from model.data.to_device import prepare_batch, resize_area
+from model.device import choose_device
 from model.evaluate import add_measures, load_all, wanted_from
 from model.evaluation.copied_answers import nearest_landmarks, nearest_openness
 from model.evaluation.protocol import evaluate
@@ -25,8 +28,6 @@ from model.evaluation.selection import choose_measures
 from model.evaluation.tables import table1
 from model.pictures import MIN_CELL_PX, Pixels, draw_grid, save_picture, to_pixels
 from model.trained import Trained
-from model.training.distributed import choose_device
-from model.training.progress_pictures import evaluation_split, load_groups
 from pipeline.cli import run
 from pipeline.errors import DatasetError, InputError
 from pipeline.shards import Dataset, ShardReader, open_dataset

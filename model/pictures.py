@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from model.data.to_device import PreparedBatch
+from model.data.batch import PreparedBatch
 from model.network.generator import GeneratorOutput
 
 MIN_CELL_PX = 112

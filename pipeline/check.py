@@ -10,16 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.building.finish import MANIFEST_FILE, contents_digest
 from pipeline.cli import printable
 from pipeline.errors import DatasetError
 from pipeline.files import sha256_of
 from pipeline.geometry import mouth_openness
-from pipeline.manifest import read_manifest
+from pipeline.manifest import MANIFEST_FILE, read_manifest
 from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.k_map import k_codes, k_table
 from pipeline.shards import FRAME_SIZE, Dataset, ShardReader, VideoEntry, dataset_digest, open_dataset
-from pipeline.shards.dataset import DATASET_FILE
+from pipeline.shards.dataset import DATASET_FILE, contents_digest
 from pipeline.shards.reader import open_shard
 from pipeline.shards.schema import ROWS
 

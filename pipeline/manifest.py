@@ -13,6 +13,7 @@ from pipeline.result import DROP_REASONS, VideoResult
 if TYPE_CHECKING:
     import pandas
 
+MANIFEST_FILE = "manifest.csv"
 TEXT_COLUMNS = ("id", "speaker", "split", "path", "sha256", "shard", "status", "error", "warning")
 
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 import torch
 from tqdm import tqdm
 
-from model.data.loader import Batch, BatchDataset, batches
+from model.data.batch import Batch
+from model.data.examples import evaluation_split
+from model.data.loader import BatchDataset, batches
 from model.data.sampler import Group, bank_choice, fixed_groups
 from model.data.to_device import prepare_batch
 from model.evaluation.copied_answers import copied_bank_image, nearest_landmarks
 from model.evaluation.metrics import Examined, FrameMetric, Metric, Scores, l1_figures
 from model.network.generator import Generator
-from model.training.progress_pictures import evaluation_split
 from pipeline.errors import DatasetError
 from pipeline.shards import Dataset
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
-from model.config import ModelConfig, Size
-from model.data.loader import ShardPool, load_batch
-from model.data.sampler import Group, bank_choice, fixed_groups
-from model.data.to_device import PreparedBatch, prepare_batch
+from model.config import ModelConfig
+from model.data.batch import PreparedBatch
+from model.data.examples import evaluation_split, load_groups
+from model.data.sampler import Group, fixed_groups
 from model.network.generator import Generator
 from model.pictures import Pixels, draw_grid, example_columns
 from pipeline.errors import DatasetError
 from pipeline.shards import Dataset
 
 EXAMPLES = 4
-
-
-def evaluation_split(dataset: Dataset) -> str | None:
-    """The split that figures and pictures are taken from: "test", else "val"; None where there is neither."""
-    return next((name for name in ("test", "val") if name in dataset.splits), None)
 
 
 def example_groups(dataset: Dataset, split: str, count: int = EXAMPLES) -> list[Group]:
@@ -53,19 +47,6 @@ def example_batch(
     if not groups:
         raise DatasetError(f"{dataset.root}: the split '{split}' has no frame to show as an example")
     return load_groups(groups, config, device)
-
-
-def load_groups(
-    groups: Sequence[Group], config: ModelConfig, device: torch.device, size: Size | None = None
-) -> PreparedBatch:
-    """The targets of some groups with stored banks of five, of which the network's `bank_size` are taken."""
-    choice = bank_choice(config.bank_size)
-    chosen = [replace(group, bank_rows=tuple(group.bank_rows[place] for place in choice)) for group in groups]
-    pool = ShardPool()
-    try:
-        return prepare_batch(load_batch(chosen, pool), device, size or config.size)
-    finally:
-        pool.close()
 
 
 @torch.no_grad()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections import Counter
@@ -17,13 +16,12 @@ from pipeline.building.upkeep import tidy
 from pipeline.cli import printable
 from pipeline.errors import BuildError
 from pipeline.files import atomic_write, sha256_of
-from pipeline.manifest import ManifestRow, write_manifest
+from pipeline.manifest import MANIFEST_FILE, ManifestRow, write_manifest
 from pipeline.result import DROP_REASONS, VideoResult
 from pipeline.shards import dataset_digest
-from pipeline.shards.dataset import DATASET_FILE
+from pipeline.shards.dataset import DATASET_FILE, contents_digest
 from pipeline.shards.schema import DATASET_SCHEMA
 
-MANIFEST_FILE = "manifest.csv"
 # The packages whose version can change a shard's bytes.
 PACKAGES = ("av", "dlib-bin", "h5py", "hdf5plugin", "numba", "numpy", "opencv-python-headless")
 
@@ -93,12 +91,6 @@ def finish(out: Path, root: Path, plan: Plan, max_failures: float) -> dict[str, 
     if removed := tidy(out, plan):
         print(printable(removed))
     return contents
-
-
-def contents_digest(contents: Mapping[str, Any]) -> str:
-    """SHA-256 of what `dataset.json` says, this digest itself left out."""
-    said = {name: value for name, value in contents.items() if name != "contents_sha256"}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def forget_passing(out: Path, plan: Plan) -> None:

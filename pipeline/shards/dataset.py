@@ -109,3 +109,9 @@ def dataset_digest(shard_sums: Mapping[str, str]) -> str:
     """
     lines = "".join(f"{total}  {path}\n" for path, total in sorted(shard_sums.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def contents_digest(contents: Mapping[str, Any]) -> str:
+    """SHA-256 of what `dataset.json` says, this digest itself left out."""
+    said = {name: value for name, value in contents.items() if name != "contents_sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -12,13 +12,13 @@ from PIL import Image
 
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig, TrainConfig
+from model.data.examples import load_groups
 from model.evaluation.protocol import evaluate
 from model.figures import choose_groups, figure2, figure4, figure5, main, stacked
 from model.network.generator import Generator
 from model.pictures import to_pixels
 from model.setting import to_dict
 from model.trained import Trained, load_trained
-from model.training.progress_pictures import load_groups
 from pipeline.errors import InputError
 from pipeline.shards import Dataset, ShardReader, open_dataset
 

@@ -20,6 +20,7 @@ from pipeline.corpora import scan_timit
 from pipeline.errors import DatasetError
 from pipeline.files import sha256_of
 from pipeline.settings import Settings
+from pipeline.shards.dataset import contents_digest
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def change(out: Path, edit: Callable[[h5py.File], None], resign: bool = True) ->
         contents = json.loads((out / "dataset.json").read_text())
         (entry,) = [s for s in contents["shards"] if out / s["path"] == path]
         entry.update(sha256=sha256_of(path), bytes=path.stat().st_size)
-        contents["contents_sha256"] = finish.contents_digest(contents)
+        contents["contents_sha256"] = contents_digest(contents)
         (out / "dataset.json").write_text(json.dumps(contents))
 
 
@@ -106,7 +107,7 @@ def test_a_table_that_points_elsewhere_is_not_followed(dataset: Path, tmp_path: 
     precious.touch()
     contents = json.loads((dataset / "dataset.json").read_text())
     contents["shards"][0]["path"] = "shards/../../precious.h5"
-    contents["contents_sha256"] = finish.contents_digest(contents)
+    contents["contents_sha256"] = contents_digest(contents)
     (dataset / "dataset.json").write_text(json.dumps(contents))
     assert "names shards outside shards/" in only_defect(dataset)
     assert main(["check", "--repair", str(dataset)]) == 1
@@ -197,7 +198,7 @@ def test_a_manifest_that_disagrees(dataset: Path) -> None:
     assert only_defect(dataset) == f"{path}: is not what the build wrote; delete it and run the build again"
     contents = json.loads((dataset / "dataset.json").read_text())
     contents["manifest_sha256"] = sha256_of(path)
-    contents["contents_sha256"] = finish.contents_digest(contents)
+    contents["contents_sha256"] = contents_digest(contents)
     (dataset / "dataset.json").write_text(json.dumps(contents))
     assert "says shard and frames None" in only_defect(dataset)
     path.unlink()
