@@ -23,14 +23,14 @@ import numpy as np
 import pandas
 import pytest
 
-from pipeline import child_process, decode
+from pipeline import child_process
 from pipeline.building import chunk, finish, upkeep
 from pipeline.building.chunk import Pool, build_chunk, chunk_done, chunk_file, load_chunk, prepare_safely
 from pipeline.building.plan import Plan, make_plan, save_sources
 from pipeline.check import check_dataset
 from pipeline.child_process import Children, CrashError, run_in_child
 from pipeline.corpora import Source, scan_folder, scan_timit
-from pipeline.decode import VideoReader, read_frames
+from pipeline.decode import VideoReader, read_frames, reader
 from pipeline.errors import BuildError, InputError, VideoError
 from pipeline.files import atomic_write
 from pipeline.preparing import video
@@ -286,7 +286,7 @@ def spoiled(monkeypatch: pytest.MonkeyPatch, after: int, fault: Callable[[], obj
 def test_a_hanging_decoder_takes_one_video(
     after: int, sample_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decode, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(reader, "STALL_SECONDS", 0.5)
     spoiled(monkeypatch, after, lambda: time.sleep(60))
     result = prepare_safely(sample_root, scan_timit(sample_root)[0], SETTINGS, tmp_path, None)
     assert result.error.startswith("timeout: ")
@@ -422,7 +422,7 @@ def test_pipes_and_devices_are_not_read(tmp_path: Path) -> None:
 def test_more_frames_than_any_video_has(make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_video("ten_frames.mp4", "-c:v", "libx264")
     assert len(list(read_frames(path))) == 10
-    monkeypatch.setattr(decode, "MAX_FRAMES", 9)
+    monkeypatch.setattr(reader, "MAX_FRAMES", 9)
     with pytest.raises(VideoError, match="more than 9 frames") as raised:
         list(read_frames(path))
     assert raised.value.reason == "too_long"
