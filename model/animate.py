@@ -116,7 +116,9 @@ def _sound(path: Path, clip: Clip, missing: str) -> Sound:
     parts = kept_parts(clip.timeline.times - start, clip.driver.fps) if cut else None
     if path != clip.driver.path:
         return Sound(path, 0.0, parts)
-    return Sound(path, start, parts, clip.driver.clock_jumps)
+    # Sound whose clock jumps elsewhere than the pictures' would be padded with hours of silence.
+    seconds = float(clip.timeline.times[-1]) + 1 / clip.driver.fps - start if clip.driver.jumps else None
+    return Sound(path, start, parts, clip.driver.jumps, seconds)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -34,7 +34,7 @@ class Track:
     """
 
     fps: float  # at which most frames follow each other
-    jumps: int  # of the file's clock, that were closed: its sound cannot be found by time
+    jumps: tuple[float, ...]  # of the file's clock: seconds that were taken out of `pts_seconds`, in order
     notes: tuple[str, ...]  # what the decoder did so that pictures are as shown
     warnings: tuple[str, ...]  # what is not as it should be, and what the decoder complained of
     frame_index: npt.NDArray[np.int32]  # (n,)
@@ -147,7 +147,7 @@ def load_track(path: Path, source_sha256: str) -> Track | None:
                 return None
             return Track(
                 fps=float(kept["fps"]),
-                jumps=int(kept["jumps"]),
+                jumps=tuple(kept["jumps"].tolist()),
                 notes=tuple(str(line) for line in kept["notes"]),
                 warnings=tuple(str(line) for line in kept["warnings"]),
                 **{name: kept[name] for name in ARRAYS},

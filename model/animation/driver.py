@@ -39,7 +39,7 @@ class Driver:
         pts_seconds: (n,) when each frame is shown.
         landmarks: (n, 68, 2) float32 in pixels of a 224-pixel crop; NaN where there is no face.
         transforms: (n, 2, 3) float32 source -> crop pixels of a video; None for a landmark file.
-        clock_jumps: the video's clock jumped, which `pts_seconds` do not: its sound has other times.
+        jumps: of the video's clock, and so of its sound's: seconds that were taken out of `pts_seconds`, in order.
     """
 
     path: Path
@@ -47,7 +47,7 @@ class Driver:
     pts_seconds: npt.NDArray[np.float64]
     landmarks: Points
     transforms: Transform | None
-    clock_jumps: bool = False
+    jumps: tuple[float, ...] = ()
 
     @property
     def has_face(self) -> npt.NDArray[np.bool_]:
@@ -90,7 +90,7 @@ def _track_of(points: Points, rate: float, times: npt.NDArray[np.float64]) -> Tr
     sizes = np.tile((high - np.minimum(np.floor(low), 0)).astype(np.int32) + 1, (count, 1))
     return Track(
         fps=rate,
-        jumps=0,
+        jumps=(),
         notes=(),
         warnings=(),
         frame_index=np.arange(count, dtype=np.int32),
@@ -105,7 +105,7 @@ def _track_of(points: Points, rate: float, times: npt.NDArray[np.float64]) -> Tr
 
 
 def _of_clip(clip: TrackedClip) -> Driver:
-    return Driver(clip.path, clip.fps, clip.pts_seconds, clip.landmarks, clip.transforms, clip.jumps > 0)
+    return Driver(clip.path, clip.fps, clip.pts_seconds, clip.landmarks, clip.transforms, clip.jumps)
 
 
 def read_landmarks(path: Path) -> tuple[Points, float | None]:

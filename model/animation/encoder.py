@@ -22,6 +22,7 @@ from pipeline.files import atomic_write
 
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 SOUND_INPUT = {**VIDEO_OPTIONS, "format_whitelist": f"{VIDEO_CONTAINERS},wav,w64,aiff,mp3,aac,flac"}
+JUMP_AHEAD, JUMP_BACK = 5.0, 0.05  # seconds between pieces of sound that are a jump of the clock
 SOUND_SAMPLES = 256  # in one piece, when sound is cut with the frames that are skipped
 
 
@@ -33,13 +34,15 @@ class Sound:
         path: a file with sound; one without gives a silent clip.
         start: seconds of that file at which the clip begins.
         parts: (begin, end) seconds of the clip that are kept; None keeps all.
-        clock_jumps: times in the file are not to be believed but for the first: its samples follow each other.
+        jumps: of the file's clock: seconds to take out of its times where they jump, in order.
+        seconds: of the clip, after which sound is cut off; None keeps all.
     """
 
     path: Path
     start: float = 0.0
     parts: Sequence[tuple[float, float]] | None = None
-    clock_jumps: bool = False
+    jumps: Sequence[float] = ()
+    seconds: float | None = None
 
 
 @contextmanager
@@ -160,16 +163,26 @@ def _command(
 
 def sound_filter(sound: Sound) -> str:
     """ffmpeg's filters that begin the sound with the clip (silence where it begins later) and cut skipped parts."""
-    filters = ["asetpts=STARTPTS+N/SR/TB"] if sound.clock_jumps else []
+    filters = [_without_jumps(sound.jumps)] if sound.jumps else []
     filters += [
         f"atrim=start={sound.start:.6f}",
         f"asetpts=PTS-{sound.start:.6f}/TB",
         "aresample=async=1:first_pts=0",
     ]
+    if sound.seconds is not None:
+        filters.append(f"atrim=end={sound.seconds:.6f}")
     if sound.parts is not None:
         kept = "+".join(f"gte(t,{begin:.6f})*lt(t,{end:.6f})" for begin, end in sound.parts)
         filters += [f"asetnsamples=n={SOUND_SAMPLES}:p=0", f"aselect='{kept}'", "asetpts=N/SR/TB"]
     return ",".join(filters)
+
+
+def _without_jumps(jumps: Sequence[float]) -> str:
+    """ffmpeg's filter that closes the jumps of the sound's clock by as much as the video's were: it counts them."""
+    step = "T-PREV_INT"
+    count = f"st(0,ld(0)+if(isnan(PREV_INT),0,gt({step},{JUMP_AHEAD:g})+lt({step},{-JUMP_BACK:g})))"
+    taken_out = "+".join(f"gte(ld(0),{number})*{seconds:.6f}" for number, seconds in enumerate(jumps, 1))
+    return f"asetpts='PTS-(0*{count}+{taken_out})/TB'"
 
 
 def kept_parts(times: npt.NDArray[np.float64], fps: float) -> list[tuple[float, float]]:

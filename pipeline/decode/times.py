@@ -24,7 +24,7 @@ class Times(NamedTuple):
 
     seconds: Seconds  # (n,) rising
     fps: float
-    jumps: int  # of the clock, that were closed
+    jumps: tuple[float, ...]  # of the clock: seconds that were taken out, in order
     warnings: tuple[str, ...]  # what had to be mended
 
 
@@ -43,7 +43,7 @@ def mended_times(stamps: Seconds, nominal_fps: float) -> Times:
     known = np.isfinite(stamps)
     steps = np.diff(stamps)
     if known.all() and (steps > 0).all() and (steps <= LONGEST_GAP).all():
-        return Times(stamps, _rate(stamps, nominal_fps), 0, ())
+        return Times(stamps, _rate(stamps, nominal_fps), (), ())
     places = np.flatnonzero(known)
     seconds, jumps = _without_jumps(stamps[places], interval)
     warnings = [f"the clock jumps by {step:+.2f} s at frame {places[place]}: closed" for place, step in jumps[:1]]
@@ -57,7 +57,8 @@ def mended_times(stamps: Seconds, nominal_fps: float) -> Times:
             f"{count} of {len(stamps)} frames have no time, or none that rises: put between their neighbours"
         )
     seconds = _filled(places, seconds, len(stamps), interval)
-    return Times(seconds, _rate(seconds, nominal_fps), len(jumps), tuple(warnings))
+    taken_out = tuple(step - interval for _, step in jumps)
+    return Times(seconds, _rate(seconds, nominal_fps), taken_out, tuple(warnings))
 
 
 def _usual_interval(stamps: Seconds) -> float:

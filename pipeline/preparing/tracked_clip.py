@@ -34,7 +34,7 @@ class TrackedClip:
     Attributes:
         path: the video.
         fps: frame rate, at which most frames follow each other.
-        jumps: how often the file's clock jumped, which `pts_seconds` do not.
+        jumps: of the file's clock: seconds that were taken out of `pts_seconds`, in order.
         pts_seconds: (n,) presentation times, rising.
         landmarks: (n, 68, 2) float32 in pixels of a 224-pixel crop; NaN without a face of the main person that is
             large enough, with eyes, nose and mouth in an undamaged picture.
@@ -44,7 +44,7 @@ class TrackedClip:
 
     path: Path
     fps: float
-    jumps: int
+    jumps: tuple[float, ...]
     pts_seconds: npt.NDArray[np.float64]
     landmarks: Points
     transforms: Transform

@@ -178,12 +178,12 @@ def _excluded(track: Track, source: Source) -> npt.NDArray[np.bool_]:
 
 def _too_few(path: Path, track: Track, plan: CropPlan, settings: Settings) -> str:
     worst = max(plan.drops, key=plan.drops.__getitem__)
-    reason = worst if plan.drops[worst] else "too_short"
     counts = ", ".join(f"{count} {name}" for name, count in plan.drops.items() if count) or "none dropped"
     if len(plan.kept) < settings.bank_size:
+        reason = worst if plan.drops[worst] else "too_short"
         least = f"fewer than the bank's {settings.bank_size} are left"
     else:
-        least = f"{len(plan.kept)} are left, less than {settings.min_seconds:g} s"
+        reason, least = "too_short", f"{len(plan.kept)} are left, less than {settings.min_seconds:g} s"
     remedy = "; if the video is cropped to the face, raise --face-fraction" if reason == "out_of_frame" else ""
     return f"{reason}: {path}: of {len(track)} frames {least} ({counts}){remedy}"
 

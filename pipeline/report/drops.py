@@ -105,8 +105,10 @@ def _dropped_frame(track: Track, settings: Settings, reason: str) -> tuple[int, 
         raise VideoError("vanished", "its landmarks in the work folder are of another build")
     near = places[places < DECODED_AT_MOST]
     number = int(near[len(near) // 2] if len(near) else places[0])
-    transform = plan.transforms[number]
-    return number, crops.source_box(transform, FRAME_SIZE) if np.isfinite(transform).all() else None
+    if reason != "out_of_frame" or not plan.scale:
+        return number, None
+    transform = crops.crop_transform(track.landmarks[number], plan.scale, settings.centre, FRAME_SIZE)
+    return number, crops.source_box(transform, FRAME_SIZE)
 
 
 def _drawn(frame: Frame, points: Points, box: Box | None) -> Picture:

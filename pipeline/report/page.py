@@ -29,7 +29,9 @@ CORPORA = {
 DROP_MEANINGS = {
     "no_face": "no credible face in the frame",
     "too_small": "the jaw is narrower than min_face_px",
-    "out_of_frame": "more than max_padding of the crop lies outside the picture",
+    "out_of_frame": "eyes, nose or mouth are outside the picture, or more than max_padding of the crop is",
+    "other_person": "the face is not that of the video's main person",
+    "corrupt": "the decoder had to make up a part of the picture",
     "excluded": "the user does not want it (--exclude)",
 }
 FAILURE_MEANINGS = {

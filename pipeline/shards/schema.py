@@ -23,7 +23,10 @@ ROWS: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
     "mouth_openness": ((), np.float32),  # crop pixels
     "frame_index": ((), np.int32),  # number of the source frame in presentation order
     "pts_seconds": ((), np.float64),  # its presentation time
-    "crop_transform": ((2, 3), np.float32),  # affine map, source pixels -> crop pixels
+    # Affine map from source pixels to crop pixels, centres of both at integers. Source pixels are those of the picture
+    # as it is shown, upright and square, not as it is stored (`pipeline.decode`); where a video changes its resolution
+    # but not its shape, those of its first frame.
+    "crop_transform": ((2, 3), np.float32),
 }
 IMAGES = ("frames", "k_codes")  # one row a chunk; the other columns are small
 SMALL_CHUNK_ROWS = 1024

@@ -24,8 +24,8 @@ from pipeline.tracking.scene import likeness
 
 KEPT = 8  # pictures of a stretch, at most
 # Euclidean distance of mean descriptors from which two faces are two people's (dlib's own, of single pictures, is 0.6).
-# On 97 clips of 60 people, means of three pictures: of one person at most 0.34 within a clip (95 of 100 below 0.31),
-# of different people below 0.5 in 3 of 1000 pairs, half of them above 0.78.
+# On 86 clips of 54 people, by means of three pictures (`benchmarks/people.py`): the halves of a clip are 0.41 apart at
+# most, two clips of one person 0.35, two people's 0.46 at least, 1 pair in 700 below 0.5, half of them above 0.78.
 OTHER_PERSON = 0.5
 # Correlation of looks (`FaceLook.fine`, the best of all pairs of pictures) from which two stretches are one person's:
 # of 4 700 pairs of clips of different people 2 have more, of one person's, two of three.

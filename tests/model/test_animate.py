@@ -149,6 +149,33 @@ def test_the_clip_has_the_drivers_length_rate_and_sound_and_says_what_it_is(
 
 
 @pytest.mark.parametrize(
+    ("jumps", "told"),
+    [
+        ("+if(gte(TS*TB,0.7),3000/TB,0)", r"\+3000\.08"),
+        ("+if(gte(TS*TB,0.5),3000/TB,0)+if(gte(TS*TB,1),20/TB,0)", r"\+3000\.08 s at frame 7 and 1 times more"),
+    ],
+    ids=["once", "twice"],
+)
+def test_a_driver_whose_clock_jumps_plays_on_with_its_sound(
+    jumps: str, told: str, checkpoint: Path, clips: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    driver, out = tmp_path / "jump.ts", tmp_path / "result.mp4"
+    jump = f"setts=ts='TS{jumps}'"
+    command = [ffmpeg_path(), "-v", "error", "-i", clips[0], "-c:v", "libx264", "-bf", "0", "-c:a", "copy"]
+    command += ["-output_ts_offset", "50", "-bsf:v", jump, "-bsf:a", jump, driver]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    arguments = ["--checkpoint", str(checkpoint), "--source", str(clips[0]), "--driver", str(driver)]
+    assert main([*arguments, "--out", str(out), "--device", "cpu"]) == 0
+    says = capsys.readouterr()
+    assert "result.mp4: 19 frames at 12.5 a second" in says.out
+    assert re.search(rf"warning: \S+jump\.ts: the clock jumps by {told}", says.err)
+    before, after = loudness(clips[0]), loudness(out)
+    assert len(after) == pytest.approx(len(before), abs=1600)
+    shared = min(len(before), len(after))
+    assert np.corrcoef(before[:shared], after[:shared])[0, 1] > 0.8
+
+
+@pytest.mark.parametrize(
     ("flags", "shape"),
     [
         ([], (32, 32)),
@@ -325,6 +352,23 @@ def test_skipped_frames_take_their_sound_with_them(tmp_path: Path) -> None:
         assert len(samples) == pytest.approx(seconds * 8000, abs=700)
         assert (samples.max() > loudest) == (parts is None)
     assert "aselect" not in sound_filter(Sound(source))
+
+
+def test_sound_whose_clock_is_set_back(tmp_path: Path) -> None:
+    """Half a second of silence at 500 s, and a tone of as long at the beginning, which ffmpeg takes for an overflow."""
+    parts, source, out = [tmp_path / "late.ts", tmp_path / "early.ts"], tmp_path / "back.ts", tmp_path / "out.mp4"
+    for part, tone, offset in zip(
+        parts, ("anullsrc=r=8000:cl=mono:d=0.5", "sine=r=8000:d=0.5"), ("500", "0"), strict=True
+    ):
+        command = [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", tone, "-c:a", "mp2", "-ar", "16000"]
+        subprocess.run([*command, "-output_ts_offset", offset, part], check=True, stdin=subprocess.DEVNULL)
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with clip_writer(out, 25, Sound(source, 501.4, jumps=(2**33 / 90000 - 500.5,)), {}) as encoder:
+        for _ in range(25):
+            encoder.write(np.zeros((32, 32, 3), np.uint8))
+    samples = loudness(out)
+    assert len(samples) == pytest.approx(8000, abs=1000)
+    assert samples[:3000].max() < 100 < 1000 < samples[5000:7000].max()
 
 
 def test_views_show_every_stream_and_mask() -> None:

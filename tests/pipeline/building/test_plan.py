@@ -77,6 +77,10 @@ def test_settings_that_differ_have_other_digests() -> None:
         ({"face_fraction": 0.0}, "--face-fraction must be in"),
         ({"max_padding": 2.0}, "--max-padding must be in"),
         ({"storage": "zip"}, "--storage must be one of"),
+        ({"scenes": "both"}, "--scenes must be one of main, keep, got 'both'"),
+        ({"after_damage": "mend"}, "--after-damage must be one of keep, drop"),
+        ({"min_seconds": -1.0}, "--min-seconds must be in"),
+        ({"bank_size": 3}, "--bank-size must be 5, got 3: .*model.train --ablation bank=3"),
     ],
 )
 def test_bad_settings(change: dict[str, object], message: str) -> None:

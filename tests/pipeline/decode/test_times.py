@@ -30,7 +30,7 @@ def test_times_in_order_are_not_touched() -> None:
     stamps = np.array([-0.2, 0.0, 0.033, 0.066, 5.0, 5.033, 5.066])  # late beginnings and gaps, too
     times = mended_times(stamps, 30.0)
     assert times.seconds is stamps
-    assert (times.jumps, times.warnings) == (0, ())
+    assert (times.jumps, times.warnings) == ((), ())
 
 
 @pytest.mark.parametrize("jump", [4998.24, -0.16, -3000.0, 10.5])
@@ -39,7 +39,8 @@ def test_jumps_of_the_clock_are_closed(jump: float) -> None:
     stamps[6:] += jump
     times = mended_times(stamps, 25.0)
     np.testing.assert_allclose(times.seconds, STEADY, atol=1e-9)
-    assert (times.jumps, times.fps) == (1, 25.0)
+    assert times.jumps == pytest.approx((jump,))
+    assert times.fps == 25.0
     assert re.fullmatch(rf"the clock jumps by \{jump + 0.04:+.2f} s at frame 6: closed", times.warnings[0])
 
 
@@ -58,7 +59,7 @@ def test_single_times_that_do_not_fit_lie_between_their_neighbours(stamps: np.nd
     times = mended_times(stamps, 25.0)
     np.testing.assert_allclose(times.seconds, STEADY, atol=1e-9)
     assert times.warnings == (f"{count} of 12 frames have no time, or none that rises: put between their neighbours",)
-    assert (times.jumps, times.fps) == (0, 25.0)
+    assert (times.jumps, times.fps) == ((), 25.0)
 
 
 def test_doubled_and_swapped_times_rise() -> None:
@@ -118,7 +119,7 @@ def test_a_clock_that_is_set_anew_as_in_ffmpeg(later_first: bool, make_video: Ma
     path.write_bytes(b"".join(part.read_bytes() for part in (reversed(parts) if later_first else parts)))
     times, expected = decoded(path), by_ffmpeg(path)
     np.testing.assert_allclose(times.seconds - times.seconds[0], expected - expected[0], atol=1e-4)
-    assert (times.jumps, times.fps) == (1, 25.0)
+    assert (len(times.jumps), times.fps) == (1, 25.0)
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "flv"])
@@ -128,7 +129,7 @@ def test_a_jump_in_any_container(suffix: str, make_video: MakeVideo) -> None:
     path = make_video(f"jump.{suffix}", "-vf", jump, "-fps_mode", "passthrough", "-c:v", codec)
     times = decoded(path)
     np.testing.assert_allclose(times.seconds, np.arange(10) * 0.04, atol=2e-3)
-    assert (times.jumps, times.fps) == (1, 25.0)
+    assert (len(times.jumps), times.fps) == (1, 25.0)
 
 
 def test_a_stream_without_a_clock(make_video: MakeVideo) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +12,15 @@ import pytest
 
 from pipeline import geometry
 from pipeline.corpora import Source
-from pipeline.decode import read_frames
+from pipeline.decode import VideoReader, read_frames
 from pipeline.preparing import video
 from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.k_map import k_codes
 from pipeline.preparing.video import places, prepare_video
-from pipeline.result import DROP_REASONS, load_result
+from pipeline.result import DROP_REASONS, VideoResult, load_result
 from pipeline.settings import Settings
 from pipeline.shards import ShardReader
+from pipeline.tracking import people
 
 SETTINGS = Settings(storage="raw")
 
@@ -121,3 +124,83 @@ def test_a_video_without_a_face(make_video: object, tmp_path: Path) -> None:
     result = prepare_video(path.parent, Source(path.name, "s", "train"), SETTINGS, tmp_path, None)
     assert result.error.startswith("no_face: ")
     assert result.drops == dict.fromkeys(DROP_REASONS, 0) | {"no_face": 15}
+
+
+def prepare_one(path: Path, work: Path, **changes: object) -> VideoResult:
+    source = Source(path.name, "s", "train")
+    return prepare_video(path.parent, source, replace(SETTINGS, **changes), work, None)  # type: ignore[arg-type]
+
+
+def test_the_least_seconds_that_must_be_kept(sample_root: Path, tmp_path: Path) -> None:
+    path = sample_root / first_clip(sample_root).id  # 15 frames at 10 a second
+    assert prepare_one(path, tmp_path / "short", min_seconds=1.5).status == "ok"
+    result = prepare_one(path, tmp_path / "long", min_seconds=1.6)
+    assert result.status == "failed"
+    assert re.match(r"too_short: .* of 15 frames 15 are left, less than 1\.6 s \(none dropped\)$", result.error)
+
+
+@pytest.fixture(scope="module")
+def interview(sample_root: Path, run_ffmpeg: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """15 frames of one drawn speaker and, after a cut, 10 of another."""
+    clips = [sorted((sample_root / "volunteers" / name).rglob("*.mp4"))[0] for name in ("08F", "02M")]
+    path = tmp_path_factory.mktemp("interview") / "cut.mp4"
+    graph = "[1:v]trim=end_frame=10[short];[0:v][short]concat=n=2:v=1:a=0"
+    run_ffmpeg("-i", clips[0], "-i", clips[1], "-filter_complex", graph, "-c:v", "libx264", path)
+    return path
+
+
+def test_the_main_person_of_an_interview(interview: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people, "OTHER_PERSON", 0.25)  # of drawn people
+    main = prepare_one(interview, tmp_path)
+    assert (main.status, main.people, main.frames_seen, main.frames_kept) == ("ok", 2, 25, 15)
+    assert main.drops == dict.fromkeys(DROP_REASONS, 0) | {"other_person": 10}
+    every = prepare_one(interview, tmp_path, scenes="keep")
+    assert (every.people, every.frames_kept, every.drops["other_person"]) == (2, 25, 0)
+
+
+def test_both_halves_of_a_video_whose_phone_was_turned(
+    sample_root: Path, run_ffmpeg: Callable[..., None], tmp_path: Path
+) -> None:
+    clip, parts = sample_root / first_clip(sample_root).id, [tmp_path / "wide.ts", tmp_path / "high.ts"]
+    encode = ("-an", "-c:v", "libx264", "-crf", "10", "-pix_fmt", "yuv420p")
+    run_ffmpeg("-i", clip, *encode, parts[0])
+    run_ffmpeg("-i", clip, "-vf", "crop=360:480", *encode, parts[1])
+    path = tmp_path / "turned.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    result = prepare_one(path, tmp_path)
+    assert (result.status, result.width, result.height, result.frames_kept) == ("ok", 640, 480, 30)
+    assert "640x480 to 360x480, which keeps its shape" in result.warning
+    with ShardReader(places(tmp_path, Source(path.name, "s", "train"), SETTINGS).shard) as shard:
+        wide, high = shard.frames(slice(0, 15)).astype(int), shard.frames(slice(15, 30)).astype(int)
+    assert np.abs(wide[:, 60:170, 60:170] - high[:, 60:170, 60:170]).mean() < 4  # the same face, at the same scale
+
+
+def test_what_was_corrected_stands_in_the_result(
+    sample_root: Path, run_ffmpeg: Callable[..., None], tmp_path: Path
+) -> None:
+    path = tmp_path / "old.mpg"
+    graph = "scale=480:480,setsar=4/3,interlace=scan=tff"
+    run_ffmpeg("-i", sample_root / first_clip(sample_root).id, "-an", "-vf", graph, "-r", "25", "-c:v", "mpeg2video",
+               "-b:v", "8M", "-flags", "+ildct+ilme", path)  # fmt: skip
+    result = prepare_one(path, tmp_path)
+    assert (result.status, result.width, result.height) == ("ok", 640, 480)
+    assert result.note == "pixels of 4:3 made square; interlaced: deinterlaced (bwdif)"
+
+
+def test_damaged_frames_are_dropped_and_counted(
+    sample_root: Path, run_ffmpeg: Callable[..., None], tmp_path: Path
+) -> None:
+    whole, path = tmp_path / "whole.ts", tmp_path / "lossy.ts"
+    run_ffmpeg("-i", sample_root / first_clip(sample_root).id, "-an", "-c:v", "libx264", "-g", "6", "-bf", "0",
+               "-slices", "4", whole)  # fmt: skip
+    packets = [whole.read_bytes()[place : place + 188] for place in range(0, whole.stat().st_size, 188)]
+    del packets[len(packets) // 2 : len(packets) // 2 + 3]
+    path.write_bytes(b"".join(packets))
+    with VideoReader(path) as reader:
+        flagged = sum(frame.corrupt for frame in reader)
+    assert 0 < flagged < 6
+    result = prepare_one(path, tmp_path)
+    assert result.drops["corrupt"] == flagged
+    assert "may show their damage" in result.warning
+    strict = prepare_one(path, tmp_path, after_damage="drop")
+    assert flagged < strict.drops["corrupt"] <= 6

@@ -36,7 +36,7 @@ from pipeline.report.suspicion import find_signs
 from pipeline.result import VideoResult
 from pipeline.settings import Settings, digest_of
 from pipeline.shards import FrameRow, VideoEntry, dataset_digest, merge_shards, open_dataset, write_shard
-from pipeline.track import Track, save_track
+from pipeline.track import CORRUPT, Track, save_track
 
 from ..conftest import MakeVideo
 
@@ -183,23 +183,25 @@ def made(tmp_path_factory: pytest.TempPathFactory, make_video: MakeVideo) -> Pat
     landmarks[12:15] += 150
     score = np.where(np.isnan(landmarks[:, 0, 0]), np.nan, 0.1).astype(np.float32)
     index = np.arange(25, dtype=np.int32)
+    damage, person = np.zeros(25, np.int8), np.where(np.isnan(score), -1, 0).astype(np.int32)
+    damage[17], person[20:22] = CORRUPT, 1
     track = Track(
         fps=25.0,
-        jumps=0,
+        jumps=(),
         notes=(),
         warnings=(),
         frame_index=index,
         pts_seconds=index / 25,
-        sizes=np.tile(np.int32([320, 240]), (25, 1)),
-        damage=np.zeros(25, np.int8),
+        sizes=np.tile(np.array([320, 240], np.int32), (25, 1)),
+        damage=damage,
         landmarks=landmarks.astype(np.float32),
         score=score,
         faces=np.ones(25, np.int32),
-        person=np.where(np.isnan(score), -1, 0).astype(np.int32),
+        person=person,
     )
     config = replace(Settings(), min_face_px=20.0)
-    drops = {"no_face": 3, "too_small": 2, "out_of_frame": 3}
-    kept = np.setdiff1d(np.arange(25), [3, 4, 5, 8, 9, 12, 13, 14])
+    drops = {"no_face": 3, "too_small": 2, "out_of_frame": 3, "other_person": 2, "corrupt": 1}
+    kept = np.setdiff1d(np.arange(25), [3, 4, 5, 8, 9, 12, 13, 14, 17, 20, 21])
     maker.video(
         "anna/lossy.mp4", "anna", "train", talking(25, 77)[kept], frame_index=kept, drops=drops, sha256="5" * 64
     )
@@ -294,10 +296,12 @@ def test_dropped_frames_are_shown(made: Path) -> None:
         "no_face": 4,
         "too_small": 9,
         "out_of_frame": 13,
+        "other_person": 21,
+        "corrupt": 17,
     }
     source = made / "corpus" / "anna" / "lossy.mp4"
     frames = [frame.y.astype(int) for frame in read_frames(source)]
-    for reason in ("no_face", "too_small"):
+    for reason in ("no_face", "too_small", "other_person", "corrupt"):
         file = io.BytesIO(base64.b64decode(examples[reason].picture.partition(",")[2]))
         shown = np.asarray(Image.open(file).convert("L"), int)
         assert np.argmin([np.abs(shown - frame).mean() for frame in frames]) == examples[reason].frame
@@ -349,13 +353,15 @@ def test_signs(tmp_path: Path) -> None:
     maker.video("still.mp4", points=talking(FRAMES, 52, amplitude=0.5))
     maker.video("padded.mp4", padding=0.4)
     maker.video("crowd.mp4", frames_other_faces=20)
+    maker.video("people.mp4", people=2, drops={"other_person": 2})
+    maker.video("kept.mp4", people=3)
     maker.video("drops.mp4", points=talking(30, 53), frame_index=np.arange(10, 40), drops={"no_face": 10})
     maker.results[-1] = (replace(maker.results[-1][0], frames_seen=40), maker.results[-1][1])
     maker.video("short.mp4", points=talking(10, 54))
     maker.video("warned.mp4", warning="error while decoding MB 3 4")
     signs = signs_of(maker)
     assert signs.pop("fine.mp4") == []
-    wanted = {"padded": "padding", "warned": "warning"}
+    wanted = {"padded": "padding", "warned": "warning", "kept": "people"}
     for name, kinds in signs.items():
         stem = name.removesuffix(".mp4")
         assert wanted.get(stem, stem) in kinds, (name, kinds)
@@ -544,7 +550,7 @@ def test_browser_opens_a_video(opened: Browser) -> None:
         "location.hash = '#v' + videos.id.indexOf('anna/lossy.mp4'), new Promise((done) => setTimeout(done, 100))"
     )
     text = opened.run("document.querySelector('dialog[open]').innerText")
-    for words in ("lossy.mp4", "low score", "17 of 25", "3 no_face, 2 too_small, 3 out_of_frame"):
+    for words in ("lossy.mp4", "low score", "14 of 25", "3 no_face, 2 too_small, 3 out_of_frame, 2 other_person"):
         assert words in text
     assert opened.run("document.querySelectorAll('dialog .bank img').length") == 5
     assert opened.run("document.querySelector('dialog .trace .line').getAttribute('d').split('M').length - 1") >= 3
