@@ -79,6 +79,8 @@ def _note(out: Path, records: Sequence[ChunkResult], stamps: dict[str, str], cha
             for result in record.results
         ]
         path = out / "work" / "chunks" / f"{record.name}.json"
+        if load_chunks([path]) != [record]:
+            continue  # another host has seen to it meanwhile
         if results != record.results:
             save_chunk(path, replace(record, results=results))
         if any(result.id in changed for result in results):

@@ -20,7 +20,7 @@ from pipeline.building.progress import Progress
 from pipeline.building.record import chunk_done
 from pipeline.building.upkeep import hold_folder, tidy
 from pipeline.cli import printable
-from pipeline.corpora import Inventory, Source, as_inventory, exclude
+from pipeline.corpora import Inventory, Source, as_inventory, exclude, warned_of_single_clips
 from pipeline.errors import InputError
 from pipeline.preparing.video import load_models
 from pipeline.settings import AFTER_DAMAGE, CENTRE_NAMES, SCENES, Settings, digest_of
@@ -190,6 +190,7 @@ class Build(luigi.Task):  # type: ignore[misc]
             raise InputError("--joblib-backend dask needs --dask-scheduler host:port")
         assert self._settings  # checked when they are made, before the corpus is read
         landmark_model_path(self._model)
+        _ = self._settings  # which checks itself, before the corpus is looked through
 
     def _inventory(self) -> Inventory:
         """What is to be built: the list of the first run, unless `--rescan` asks for a new one, less `--exclude`."""
@@ -202,7 +203,9 @@ class Build(luigi.Task):  # type: ignore[misc]
             raise InputError(
                 f"{root}: holds none of the videos that {path} lists; choose another --out, or add --rescan"
             )
-        return exclude(inventory, Path(self.exclude)) if self.exclude else inventory
+        if self.exclude:
+            inventory = exclude(inventory, Path(self.exclude))
+        return warned_of_single_clips(inventory) if self.bank_from == "other" else inventory
 
     def _make_plan(self) -> Plan:
         """The plan; what is finished of it but was made of other content, or shall be tried again, is undone."""

@@ -3,7 +3,15 @@
 from pipeline.corpora.exclude import exclude
 from pipeline.corpora.faceforensics import scan_faceforensics
 from pipeline.corpora.folder import scan_folder
-from pipeline.corpora.source import Clip, Inventory, Skipped, Source, as_inventory, left_aside_lines
+from pipeline.corpora.source import (
+    Clip,
+    Inventory,
+    Skipped,
+    Source,
+    as_inventory,
+    left_aside_lines,
+    warned_of_single_clips,
+)
 from pipeline.corpora.splits import seeded_splits
 from pipeline.corpora.table import clip_of, scan_table, table_digest
 from pipeline.corpora.timit import scan_timit
@@ -26,4 +34,5 @@ __all__ = [
     "seeded_splits",
     "table_digest",
     "video_tree",
+    "warned_of_single_clips",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.corpora.source import Inventory, Source, as_inventory, named, one_name
 from pipeline.corpora.splits import leak_warnings, seeded_splits, splits_of_folders
-from pipeline.corpora.tree import VIDEO_SUFFIXES, bare_stem, video_tree
+from pipeline.corpora.tree import bare_stem, video_tree
 from pipeline.errors import InputError
 
 Parts = tuple[str, ...]
@@ -55,8 +55,8 @@ def scan_folder(root: Path, seed: int = 0, speaker_pattern: str = "", split: str
         raise InputError(f"--split must be one of seeded, folders, got '{split}'")
     tree = video_tree(root)
     if not tree.videos:
-        suffixes = ", ".join(sorted(VIDEO_SUFFIXES))
-        raise InputError(f"{root}: no videos of the expected layout (files ending in {suffixes}); check --corpus-root")
+        there = ", ".join(f"{count} {suffix}" for suffix, count in tree.other_files.items()) or "no files at all"
+        raise InputError(f"{root}: no videos of the expected layout: it holds {there}; check --corpus-root")
     folders = _Folders(tree.videos)
     warnings: list[str] = []
     if split == "folders":

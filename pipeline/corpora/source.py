@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
@@ -194,6 +195,19 @@ def as_inventory(sources: Sequence[Source]) -> Inventory:
         only = f"'{inventory.sources[0].speaker}' is the only speaker, so that training and test show the same person"
         warnings = [only, *(warning for warning in warnings if warning != only)]
     return replace(inventory, sources=sorted(inventory.sources, key=lambda source: source.id), warnings=warnings)
+
+
+def warned_of_single_clips(inventory: Inventory) -> Inventory:
+    """The inventory with a warning where a speaker has no other clip to take a bank from."""
+    clips = Counter(source.speaker for source in inventory.sources)
+    alone = sorted(speaker for speaker, count in clips.items() if count == 1)
+    if not alone:
+        return inventory
+    have = (
+        "speaker has a single clip, whose bank is" if len(alone) == 1 else "speakers have a single clip, whose bank is"
+    )
+    warning = f"{len(alone)} {have} then its own in spite of --bank-from other ({named(alone)})"
+    return replace(inventory, warnings=[*inventory.warnings, warning])
 
 
 def one_name(name: str) -> str:

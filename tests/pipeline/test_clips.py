@@ -58,6 +58,24 @@ def test_the_face_in_the_box_is_followed(box: tuple[float, float, float, float],
     assert (middles["right"] > 640).all()
 
 
+def test_a_box_as_tight_as_a_detectors(root: Path, tmp_path: Path) -> None:
+    """And of a face that is the smaller one: the right half of the picture is scaled down."""
+    small = root / "small.mp4"
+    scaled = (
+        "[0]split[a][b];[a]crop=640:480:0:0[l];[b]crop=640:480:640:0,scale=320:240,pad=640:480:160:120[r];[l][r]hstack"
+    )
+    command = [ffmpeg_path(), "-v", "error", "-i", str(root / "two.mp4"), "-filter_complex", scaled, "-c:v", "libx264"]
+    subprocess.run([*command, "-y", str(small)], check=True, timeout=60)
+    _, wide = prepared(root, tmp_path, Clip("small.mp4", box=(0.5, 0.0, 1.0, 1.0)))
+    transform, points = wide.crop_transform(slice(0, 1))[0], wide.landmarks(slice(0, 1))[0]
+    there = (points - transform[:, 2]) / transform[0, 0]
+    tight = tuple(float(round(v)) for v in (*there.min(0), *there.max(0)))
+    result, shard = prepared(root, tmp_path, Clip("small.mp4", box=tight))  # type: ignore[arg-type]
+    assert (result.status, result.frames_kept) == ("ok", result.frames_seen)
+    assert np.abs(shard.landmarks(slice(None)) - wide.landmarks(slice(None))).max() < 20
+    assert there[:, 0].min() > 640
+
+
 def test_nobody_in_the_box(root: Path, tmp_path: Path) -> None:
     result, _ = prepared(root, tmp_path, Clip("two.mp4", box=(0.0, 0.0, 0.1, 0.1)))
     assert result.error.startswith("no_face: ")

@@ -236,5 +236,5 @@ def test_speaker_patterns(touch: Touch) -> None:
 def test_missing_or_empty_roots(tmp_path: Path, touch: Touch) -> None:
     with pytest.raises(InputError, match="nowhere: no such folder"):
         scan_folder(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"no videos of the expected layout \(files ending in \.264, "):
-        scan_folder(touch("x.txt"))
+    with pytest.raises(InputError, match=r"no videos of the expected layout: it holds 1 \.jpg, 2 \.txt;"):
+        scan_folder(touch("x.txt", "a/y.txt", "z.jpg"))
