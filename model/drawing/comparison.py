@@ -40,7 +40,7 @@ def columns_of(networks: Mapping[str, Trained]) -> dict[str, Trained]:
 
 
 def chosen_frames(corpus: Corpus) -> dict[str, Scored]:
-    """The frames shown, by what they are: open mouths, shut eyes, an ordinary one; of different speakers if there are."""
+    """The frames shown, by what they are: open mouths, shut eyes, a median; of different speakers where there are."""
     wide = apart(widest_mouths(corpus.groups), 2)
     narrow = apart(best_of_each(corpus.groups, lambda points: -eye_opening(points)), 3)
     usual = apart(best_of_each(corpus.groups, _nearest_to_median), 4)
