@@ -201,6 +201,10 @@ class Experiment(luigi.Task):  # type: ignore[misc]
         """The rows of the table."""
         raise InputError(f"{self.task_family} is no experiment itself: use Table1 or Ablations")
 
+    def is_drawn(self, _row: Row) -> bool:
+        """Whether the figure shows a row's network."""
+        return True
+
     def requires(self) -> list[MeasureRun]:
         threads = max(1, (os.cpu_count() or 1) // self.at_once)
         return [
@@ -253,7 +257,7 @@ class Experiment(luigi.Task):  # type: ignore[misc]
         """The figure, of the first seed's runs."""
         shards, checkpoints = [], []
         for name, corpus in self.corpora.items():
-            trainings = dict.fromkeys(row.training.name for row in self.rows)
+            trainings = dict.fromkeys(row.training.name for row in self.rows if self.is_drawn(row))
             runs = [RunFolder(self.root, name, training, seed) for training in trainings]
             sound = [f"{name}={run.folder}" for run in runs if run.diverged is None]
             shards += [f"{name}={corpus.shards}"] if sound else []
@@ -284,6 +288,9 @@ class Table1(Experiment):
             if protocol not in known:
                 raise InputError(f"--protocols must be some of {', '.join(sorted(known))}, got {protocol!r}")
         return chosen_rows(_words(self.networks), _words(self.protocols))
+
+    def is_drawn(self, row: Row) -> bool:
+        return not row.training.variation
 
 
 class Ablations(Experiment):
