@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO ?= demo
 DEMO_STEPS ?= 2000
+TABLE1 ?= table1
+TABLE1_STEPS ?= 25
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo table1 test check clean
 
 setup: $(STAMP)
 
@@ -35,6 +37,25 @@ demo: $(STAMP)
 	@echo "figures and picture  $(DEMO)/run/evaluation/test.md, test.png"
 	@echo "the talking clip     $(DEMO)/animation.mp4"
 
+# Table 1 and Figure 3 on drawn faces, small: a TIMIT-like half (the bank from another clip of the speaker) and a
+# FaceForensics-like one (a clip a person, the bank from the same clip). Run again, it goes on where it was.
+FF_VIDEOS := $(TABLE1)/faceforensics/original_sequences/youtube/raw/videos
+table1: $(STAMP)
+	$(BIN)/luigi --module pipeline BuildSample --corpus-root $(TABLE1)/timit-corpus --out $(TABLE1)/timit \
+	    --speakers 6 --clips 3 --seconds 1.5
+	$(BIN)/python -m pipeline.sample --out $(TABLE1)/one-each --speakers 8 --clips 1 --seconds 1.5 --seed 1 --workers 2
+	@mkdir -p $(FF_VIDEOS)
+	@n=0; for clip in $(TABLE1)/one-each/volunteers/*/Clips/straightcam/*.mp4; do \
+	    test -e $(FF_VIDEOS)/00$$n.mp4 || cp "$$clip" $(FF_VIDEOS)/00$$n.mp4; n=$$((n + 1)); done
+	$(BIN)/luigi --module pipeline BuildFaceForensics --corpus-root $(TABLE1)/faceforensics --out $(TABLE1)/ff
+	$(BIN)/luigi --module model.experiments Table1 --datasets timit=$(TABLE1)/timit,ff=$(TABLE1)/ff \
+	    --out $(TABLE1)/runs --seeds 0 --steps $(TABLE1_STEPS) --image-size 64 --base-channels 8 --batch-size 8 \
+	    --network-flags '{"flnet": "--perceptual-weight 0"}' --stride 4 --checkpoint-every 10 --at-once 2
+	@echo
+	@echo "the table            $(TABLE1)/runs/table1.md, table1.json"
+	@echo "the figure           $(TABLE1)/runs/figure3.png"
+	@echo "the runs             $(TABLE1)/runs/timit/, $(TABLE1)/runs/ff/"
+
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,4 +65,4 @@ test: check
 	$(BIN)/python -m pytest
 
 clean:
-	rm -rf $(VENV) $(DEMO) *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DEMO) $(TABLE1) *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -181,12 +181,15 @@ def _death(code: int) -> Exception:
     return CrashError(f"the process ended with status {code}")
 
 
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when `parent`, which forked it, is gone (Linux; elsewhere nothing happens)."""
+def die_with(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Have the kernel send this process a signal when `parent`, which forked it, is gone.
+
+    On Linux; elsewhere nothing happens.
+    """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
         if os.getppid() != parent:  # it went before we asked
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
 
 
 def settle_in() -> None:

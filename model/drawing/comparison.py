@@ -13,7 +13,7 @@ from model.config import Size
 from model.drawing.choice import Scored, apart, best_of_each, widest_mouths
 from model.drawing.corpora import Corpus
 from model.drawing.faces import Values, eye_opening
-from model.drawing.panel import CELL_PX, Cell, captioned, draw_block
+from model.drawing.panel import CELL_PX, GAP_PX, Cell, captioned, draw_block
 from model.evaluation.metrics import EYES, MOUTH
 from model.networks import kind_of
 from model.pictures import Pixels, cell_size, fitted, to_pixels
@@ -40,7 +40,7 @@ def columns_of(networks: Mapping[str, Trained]) -> dict[str, Trained]:
 
 
 def chosen_frames(corpus: Corpus) -> dict[str, Scored]:
-    """The frames shown, by what they are: open mouths, shut eyes, an ordinary one; of several speakers if there are."""
+    """The frames shown, by what they are: open mouths, shut eyes, a median; of different speakers where there are."""
     wide = apart(widest_mouths(corpus.groups), 2)
     narrow = apart(best_of_each(corpus.groups, lambda points: -eye_opening(points)), 3)
     usual = apart(best_of_each(corpus.groups, _nearest_to_median), 4)
@@ -86,11 +86,13 @@ def with_details(picture: Pixels, points: npt.NDArray[np.float32], cell: Size) -
         cell: the size wanted of the picture.
 
     Returns:
-        (cell height + two close-ups, cell width, 3) uint8.
+        (cell height + two close-ups and gaps, cell width, 3) uint8.
     """
     strip = Size(round(CLOSE_UP_SHARE * cell.width), cell.width)
-    details = [_close_up(picture, points[region], strip) for region in (MOUTH, EYES)]
-    return np.concatenate([fitted(picture, cell), *details])
+    parts = [fitted(picture, cell)]
+    for region in (MOUTH, EYES):
+        parts += [np.full((GAP_PX, cell.width, 3), 255, np.uint8), _close_up(picture, points[region], strip)]
+    return np.concatenate(parts)
 
 
 def _close_up(picture: Pixels, points: npt.NDArray[np.float32], strip: Size) -> Pixels:
