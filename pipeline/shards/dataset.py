@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import DatasetError
 from pipeline.shards.reader import ShardReader
-from pipeline.shards.schema import DATASET_SCHEMA
+from pipeline.shards.validate import read_contents, shard_below
 
 DATASET_FILE = "dataset.json"
 BANKS_FROM = ("own", "other")  # where a target's bank comes from: its own video, or another one of its speaker
@@ -83,7 +82,7 @@ class Dataset:
         videos = []
         for shard in self.contents["shards"]:
             if shard["split"] == split:
-                path = self.root / shard["path"]
+                path = shard_below(self.root, shard["path"])
                 with ShardReader(path) as reader:
                     videos += [
                         Video(e.id, e.speaker, split, path, e.first_row, e.row_count, e.fps, e.bank)
@@ -96,23 +95,15 @@ def open_dataset(root: str | Path) -> Dataset:
     """Open the dataset in a folder.
 
     Raises:
-        DatasetError: there is none, or it is of another schema.
+        DatasetError: there is none, or it is not what `dataset.json` must be (`pipeline.shards.validate`).
     """
     path = Path(root) / DATASET_FILE
     try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        contents = read_contents(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DatasetError(
             f"{path}: no finished dataset here; build one first, or finish the build that is there"
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path}: not readable as JSON ({error}); run the build again") from error
-    schema = contents.get("schema") if isinstance(contents, dict) else None
-    if schema != DATASET_SCHEMA:
-        raise DatasetError(f"{path}: dataset schema must be {DATASET_SCHEMA}, got {schema}; build the dataset again")
-    missing = {"digest", "corpus", "config", "splits", "shards"} - contents.keys()
-    if missing:
-        raise DatasetError(f"{path}: lacks {', '.join(sorted(missing))}; run the build again")
     return Dataset(Path(root), contents)
 
 
