@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from pipeline.child_process import Children, CrashError, watchdog
 from pipeline.cli import printable
 from pipeline.errors import BuildError, DatasetError, UnreadableError
 from pipeline.files import UNFINISHED, has_no_link, is_own_file, sha256_of, walk_own
@@ -22,10 +23,12 @@ from pipeline.preparing.k_map import k_codes, k_table
 from pipeline.settings import Settings, recorded_settings
 from pipeline.shards import FRAME_SIZE, Dataset, ShardReader, VideoEntry, dataset_digest, open_dataset
 from pipeline.shards.dataset import DATASET_FILE, contents_digest
+from pipeline.shards.reader import PATIENCE_CPU_SECONDS
 from pipeline.shards.validate import regular_size, shard_below
 
 # What a build writes below shards/: a finished shard, or one that a killed build left unfinished.
 _OURS = re.compile(r"[^/]+-\d{4,}-[0-9a-f]{12}\.h5|" + UNFINISHED.pattern)
+ROW_CPU_SECONDS = 0.1  # many times what checking a row takes
 _AGAIN = "run the build again"
 
 
@@ -66,8 +69,9 @@ def check_dataset(root: Path, progress: bool = False) -> tuple[list[Defect], str
     defects: list[Defect] = []
     sums: dict[str, str] = {}
     kept: dict[str, tuple[str, int]] = {}  # video id -> shard, frames
-    for shard in tqdm(shards, desc="checking", unit="shard", disable=not progress or len(shards) < 2):
-        defects += _check_shard(dataset, shard, settings, sums, kept)
+    with Children(_content) as content:  # HDF5 may fall over what is in them
+        for shard in tqdm(shards, desc="checking", unit="shard", disable=not progress or len(shards) < 2):
+            defects += _check_shard(dataset, shard, settings, content, sums, kept)
     defects += _extra_files(root, shards)
     defects += _manifest_defects(root, dataset, kept)
     digest = dataset_digest(sums)
@@ -101,18 +105,25 @@ def _free(place: Path) -> Path:
     return next(name for name in itertools.chain([place], more) if not os.path.lexists(name))
 
 
+class _Content(NamedTuple):
+    """What the rows of a shard say."""
+
+    defects: list[str]
+    frames: dict[str, int]  # of each video
+
+
 def _check_shard(
     dataset: Dataset,
     listed: Mapping[str, Any],
     settings: Settings,
+    content: Callable[..., _Content],
     sums: dict[str, str],
     kept: dict[str, tuple[str, int]],
 ) -> list[Defect]:
     """Verify one shard; adds its checksum to `sums`, and its videos to `kept` if it can be believed."""
     path = dataset.root / listed["path"]
     try:
-        shard_below(dataset.root, listed["path"])
-        regular_size(path)
+        regular_size(shard_below(dataset.root, listed["path"]))
     except FileNotFoundError:
         return [Defect(path, f"missing; {_AGAIN}")]
     except DatasetError as error:
@@ -121,17 +132,28 @@ def _check_shard(
     if sums[listed["path"]] != listed.get("sha256"):
         return [Defect(path, f"its SHA-256 is not that of {DATASET_FILE}; delete it and {_AGAIN}", broken=True)]
     try:
-        with ShardReader(path) as reader:
-            defects = [Defect(path, text) for text in _shard_defects(reader, listed, settings)]
-            kept.update({entry.id: (listed["path"], entry.row_count) for entry in reader.entries})
+        found = content(path, listed, settings)
     except UnreadableError as error:
         raise BuildError(
             f"{path}: its SHA-256 is right, yet it cannot be read ({_words(error, path)}); is memory short, or a "
             "library missing? nothing was removed"
         ) from error
+    except CrashError as error:
+        return [Defect(path, f"it crashes what reads it ({error}); get the dataset anew from where it comes")]
     except DatasetError as error:
         return [Defect(path, _words(error, path))]
-    return defects
+    kept.update({name: (listed["path"], frames) for name, frames in found.frames.items()})
+    return [Defect(path, text) for text in found.defects]
+
+
+def _content(path: Path, listed: Mapping[str, Any], settings: Settings) -> _Content:
+    """What the rows of a shard say against each other; in a child process."""
+    with ShardReader(path) as reader:
+        with watchdog(PATIENCE_CPU_SECONDS, busy=True):
+            rows = len(reader)
+        with watchdog(PATIENCE_CPU_SECONDS + ROW_CPU_SECONDS * rows, busy=True):
+            defects = list(_shard_defects(reader, listed, settings))
+            return _Content(defects, {entry.id: entry.row_count for entry in reader.entries})
 
 
 def _words(error: Exception, path: Path) -> str:

@@ -18,8 +18,8 @@ from pipeline.report import measures
 from pipeline.result import DROP_REASONS
 from pipeline.settings import digest_of
 from pipeline.shards import Dataset, ShardReader, VideoEntry
+from pipeline.shards.reader import proven_entries
 from pipeline.shards.schema import MOST_FRAMES
-from pipeline.shards.validate import shard_below
 from pipeline.track import Track, load_track
 
 MANIFEST = "manifest.csv"
@@ -154,12 +154,12 @@ def _low_score(track: Track | None) -> float | None:
 
 
 def _measure_all(dataset: Dataset, progress: bool) -> dict[str, Measures]:
-    shards = dataset.contents["shards"]
-    total = sum(int(shard.get("videos", 0)) for shard in shards)
+    paths = dataset.shard_paths()
+    total = sum(map(len, proven_entries(paths)))
     found = {}
     with tqdm(desc="measuring", total=total, delay=1, unit="video", disable=not progress) as bar:
-        for shard in shards:
-            with ShardReader(shard_below(dataset.root, shard["path"])) as reader:
+        for path in paths:
+            with ShardReader(path) as reader:
                 for video in reader.entries:
                     found[video.id] = _measure(reader, video)
                     bar.update()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DatasetError
-from pipeline.shards.reader import ShardReader
+from pipeline.shards.reader import proven_entries
 from pipeline.shards.validate import read_contents, shard_below
 
 DATASET_FILE = "dataset.json"
@@ -71,6 +71,15 @@ class Dataset:
         """Names of the splits that hold at least one video."""
         return tuple(sorted(self.contents["splits"]))
 
+    def shard_paths(self, split: str | None = None) -> list[Path]:
+        """Where the shards of a split (or all) lie.
+
+        Raises:
+            DatasetError: a link leads elsewhere.
+        """
+        shards = [shard for shard in self.contents["shards"] if split in (None, shard["split"])]
+        return [shard_below(self.root, shard["path"]) for shard in shards]
+
     def videos(self, split: str) -> list[Video]:
         """The videos of a split, sorted by speaker and id.
 
@@ -79,15 +88,12 @@ class Dataset:
         """
         if split not in self.splits:
             raise DatasetError(f"{self.root}: there is no split '{split}'; the dataset has {', '.join(self.splits)}")
-        videos = []
-        for shard in self.contents["shards"]:
-            if shard["split"] == split:
-                path = shard_below(self.root, shard["path"])
-                with ShardReader(path) as reader:
-                    videos += [
-                        Video(e.id, e.speaker, split, path, e.first_row, e.row_count, e.fps, e.bank)
-                        for e in reader.entries
-                    ]
+        paths = self.shard_paths(split)
+        videos = [
+            Video(e.id, e.speaker, split, path, e.first_row, e.row_count, e.fps, e.bank)
+            for path, entries in zip(paths, proven_entries(paths), strict=True)
+            for e in entries
+        ]
         return sorted(videos, key=lambda video: (video.speaker, video.id))
 
 

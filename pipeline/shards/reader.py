@@ -13,13 +13,15 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.child_process import Children, CrashError, watchdog
 from pipeline.errors import DatasetError
 from pipeline.shards.column import Column, broken
 from pipeline.shards.schema import VideoEntry
-from pipeline.shards.validate import check_codes, check_entries, check_levels, check_shard, regular_size
+from pipeline.shards.validate import REMEDY, check_codes, check_entries, check_levels, check_shard, regular_size
 
 # What h5py raises for a file that it cannot make sense of.
 READING_FAILS = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
+PATIENCE_CPU_SECONDS = 5.0  # a sound shard is opened in milliseconds
 Rows = Sequence[int] | npt.NDArray[np.integer[Any]] | slice
 
 
@@ -182,3 +184,28 @@ def read_entries(file: h5py.File) -> list[VideoEntry]:
     ]
     check_entries(entries, len(file["frames"]), path)
     return entries
+
+
+def proven_entries(paths: Sequence[Path]) -> list[list[VideoEntry]]:
+    """The videos of some shards, read in a child process: HDF5 may crash or hang over a hostile file.
+
+    What it has read there it can read here: whoever opens these shards now need not fear them any more.
+
+    Raises:
+        DatasetError: a shard is missing, or not what it must be; names the file.
+        BuildError: the child was killed from outside.
+    """
+    found = []
+    with Children(_entries_of) as read:
+        for path in paths:
+            try:
+                found.append(read(path))
+            except CrashError as error:
+                raise DatasetError(f"{path}: the shard is damaged, HDF5 fell over it ({error}); {REMEDY}") from error
+    return found
+
+
+def _entries_of(path: Path) -> list[VideoEntry]:
+    with watchdog(PATIENCE_CPU_SECONDS, busy=True), ShardReader(path) as reader:
+        len(reader.k_levels)
+        return reader.entries

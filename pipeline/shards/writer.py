@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pipeline.files import atomic_write
 from pipeline.shards import jpeg
-from pipeline.shards.reader import open_shard, read_entries
+from pipeline.shards.reader import open_shard, proven_entries, read_entries
 from pipeline.shards.schema import (
     IMAGES,
     K_FILTERS,
@@ -141,6 +141,7 @@ def merge_shards(path: Path, parts: Sequence[Path | Part], attributes: Mapping[s
     Raises:
         ValueError: the parts' levels of K or storage differ, or a video is not in its shard.
     """
+    proven_entries(parts)
     entries: list[VideoEntry] = []
     pieces: list[tuple[Path, slice]] = []
     total = 0
