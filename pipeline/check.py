@@ -24,10 +24,11 @@ from pipeline.settings import Settings, recorded_settings
 from pipeline.shards import FRAME_SIZE, Dataset, ShardReader, VideoEntry, dataset_digest, open_dataset
 from pipeline.shards.dataset import DATASET_FILE, contents_digest
 from pipeline.shards.reader import PATIENCE_CPU_SECONDS
+from pipeline.shards.schema import SHARD_NAME
 from pipeline.shards.validate import regular_size, shard_below
 
 # What a build writes below shards/: a finished shard, or one that a killed build left unfinished.
-_OURS = re.compile(r"[^/]+-\d{4,}-[0-9a-f]{12}\.h5|" + UNFINISHED.pattern)
+_OURS = re.compile(f"{SHARD_NAME.pattern}|{UNFINISHED.pattern}")
 ROW_CPU_SECONDS = 0.1  # many times what checking a row takes
 _AGAIN = "run the build again"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from pipeline.shards import jpeg
 
 SHARD_SCHEMA = "flnet-shard/1"
 DATASET_SCHEMA = "flnet-dataset/1"
+SHARD_NAME = re.compile(r"[^/]+-\d{4,}-[0-9a-f]{12}\.h5")  # of those that a build writes
 FRAME_SIZE = 224
 LANDMARKS = 68
 

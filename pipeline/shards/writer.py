@@ -141,7 +141,7 @@ def merge_shards(path: Path, parts: Sequence[Path | Part], attributes: Mapping[s
     Raises:
         ValueError: the parts' levels of K or storage differ, or a video is not in its shard.
     """
-    proven_entries(parts)
+    proven_entries([part.shard if isinstance(part, Part) else part for part in parts])
     entries: list[VideoEntry] = []
     pieces: list[tuple[Path, slice]] = []
     total = 0
