@@ -89,7 +89,7 @@ def _from_source(gathered: Gathered, entry: Entry, sources: Path, place: int, re
     if track is None:
         raise VideoError("vanished", "its landmarks are not in the work folder any more")
     path = sources / entry.path
-    if not RELATIVE_PATH.holds(entry.path) or known_checksum(path) != entry.sha256:
+    if not RELATIVE_PATH.holds(entry.path) or not _is_what_was_read(path, entry.sha256):
         raise VideoError("vanished", "the source video is not there any more, or is another one")
     number, box = _dropped_frame(track, _crop_settings(gathered.dataset), reason)
     clip = clip_of(entry.id) or (Clip(entry.id) if path.is_dir() else None)
@@ -98,6 +98,13 @@ def _from_source(gathered: Gathered, entry: Entry, sources: Path, place: int, re
     except CrashError as error:
         raise VideoError("crashed", f"the source video cannot be decoded ({error})") from error
     return DropExample(reason, place, data_uri(picture), int(track.frame_index[number]))
+
+
+def _is_what_was_read(path: Path, sha256: str) -> bool:
+    try:
+        return known_checksum(path) == sha256
+    except VideoError:
+        return False
 
 
 def _decoded(path: Path, clip: Clip | None, number: int, points: Points, box: Box | None) -> Picture:
