@@ -15,7 +15,7 @@ from tqdm import tqdm
 from pipeline.child_process import Children, CrashError, watchdog
 from pipeline.cli import printable
 from pipeline.errors import BuildError, DatasetError, UnreadableError
-from pipeline.files import UNFINISHED, has_no_link, is_own_file, sha256_of, walk_own
+from pipeline.files import UNFINISHED, has_no_link, is_own_file, regular_size, sha256_of, walk_own
 from pipeline.geometry import mouth_openness
 from pipeline.manifest import MANIFEST_FILE, read_manifest
 from pipeline.preparing.bank import choose_bank
@@ -25,7 +25,7 @@ from pipeline.shards import FRAME_SIZE, Dataset, ShardReader, VideoEntry, datase
 from pipeline.shards.dataset import DATASET_FILE, contents_digest
 from pipeline.shards.reader import PATIENCE_CPU_SECONDS
 from pipeline.shards.schema import SHARD_NAME
-from pipeline.shards.validate import regular_size, shard_below
+from pipeline.shards.validate import shard_below
 
 # What a build writes below shards/: a finished shard, or one that a killed build left unfinished.
 _OURS = re.compile(f"{SHARD_NAME.pattern}|{UNFINISHED.pattern}")
@@ -124,7 +124,7 @@ def _check_shard(
     """Verify one shard; adds its checksum to `sums`, and its videos to `kept` if it can be believed."""
     path = dataset.root / listed["path"]
     try:
-        regular_size(shard_below(dataset.root, listed["path"]))
+        regular_size(shard_below(dataset.root, listed["path"]), kind=DatasetError)
     except FileNotFoundError:
         return [Defect(path, f"missing; {_AGAIN}")]
     except DatasetError as error:
@@ -222,7 +222,7 @@ def _is_ours(root: Path, path: Path) -> bool:
 def _manifest_defects(root: Path, dataset: Dataset, kept: Mapping[str, tuple[str, int]]) -> Iterator[Defect]:
     path = root / MANIFEST_FILE
     try:
-        regular_size(path)
+        regular_size(path, kind=DatasetError)
         if sha256_of(path) != dataset.contents.get("manifest_sha256"):
             yield Defect(path, f"is not what the build wrote; delete it and {_AGAIN}", broken=True)
             return

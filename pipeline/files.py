@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from pipeline.errors import FlnetError, InputError
 
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}\.part")  # the names that `atomic_write` gives
 
@@ -53,6 +56,26 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def regular_size(path: Path, most_bytes: int | None = None, kind: type[FlnetError] = InputError) -> int:
+    """The bytes of a file that can be opened without harm: no pipe, no device, not too long.
+
+    Raises:
+        FlnetError: of that kind; it is something else, or longer.
+        FileNotFoundError: there is none.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise kind(f"{path}: must be a regular file, got {_kind_of(found.st_mode)}; name or get another one")
+    if most_bytes is not None and found.st_size > most_bytes:
+        raise kind(f"{path}: must have at most {most_bytes} bytes, got {found.st_size}; name or get another one")
+    return found.st_size
+
+
+def _kind_of(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    return kinds.get(stat.S_IFMT(mode), "something else")
 
 
 def has_no_link(root: Path, path: Path) -> bool:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.errors import DatasetError
-from pipeline.files import atomic_write
+from pipeline.files import atomic_write, regular_size
 from pipeline.result import DROP_REASONS, VideoResult
-from pipeline.shards.validate import regular_size
 
 if TYPE_CHECKING:
     import pandas
@@ -48,7 +47,7 @@ def read_manifest(path: Path) -> pandas.DataFrame:
     import pandas
 
     try:
-        regular_size(path, MOST_BYTES)
+        regular_size(path, MOST_BYTES, DatasetError)
         table = pandas.read_csv(
             path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, encoding_errors="surrogateescape"
         )

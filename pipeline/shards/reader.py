@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from pipeline.child_process import Children, CrashError, watchdog
 from pipeline.errors import DatasetError
+from pipeline.files import regular_size
 from pipeline.shards.column import Column, broken
 from pipeline.shards.schema import VideoEntry
-from pipeline.shards.validate import REMEDY, check_codes, check_entries, check_levels, check_shard, regular_size
+from pipeline.shards.validate import REMEDY, check_codes, check_entries, check_levels, check_shard
 
 # What h5py raises for a file that it cannot make sense of.
 READING_FAILS = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
@@ -138,7 +139,7 @@ def open_shard(path: Path) -> h5py.File:
         DatasetError: missing, or not what a shard must be (`pipeline.shards.validate`).
     """
     try:
-        regular_size(path)
+        regular_size(path, kind=DatasetError)
     except FileNotFoundError as error:
         raise DatasetError(
             f"{path}: the shard is missing; run the build again, it makes just what is not there"

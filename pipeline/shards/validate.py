@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DatasetError, UnreadableError
+from pipeline.files import regular_size
 from pipeline.rules import NAME, RELATIVE_PATH, SHA256, Rule, between, demand, demand_table, is_number, text
 from pipeline.shards.schema import (
     DATASET_SCHEMA,
@@ -87,7 +87,7 @@ def read_contents(path: Path) -> dict[str, Any]:
         DatasetError: it is not readable, of another schema, or breaks a rule of `CONTENTS` or `LISTED`.
         FileNotFoundError: there is none.
     """
-    regular_size(path, MOST_JSON_BYTES)
+    regular_size(path, MOST_JSON_BYTES, DatasetError)
     try:
         contents = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
@@ -120,21 +120,6 @@ def shard_below(root: Path, relative: str) -> Path:
                 f"{path}: must be no link; a dataset's files lie in its folder: link the whole folder, or copy it"
             )
     return path
-
-
-def regular_size(path: Path, most_bytes: int | None = None) -> int:
-    """The bytes of a file that can be opened without harm: no pipe, no device, not too long.
-
-    Raises:
-        DatasetError: it is another kind of file, or longer.
-        FileNotFoundError: there is none.
-    """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise DatasetError(f"{path}: must be a regular file; {REMEDY}")
-    if most_bytes is not None and found.st_size > most_bytes:
-        raise DatasetError(f"{path}: must be at most {most_bytes} bytes, got {found.st_size}; {REMEDY}")
-    return found.st_size
 
 
 def check_shard(file: h5py.File, path: Path) -> Size:
