@@ -25,7 +25,7 @@ Decay = Literal["line", "tenth"]
 
 GENERATOR_SIDE = Rule(
     lambda side: SMALLEST_SIDE <= side <= LARGEST_SIDE and side % GENERATOR_DOWNSAMPLING == 0,
-    f"a multiple of {GENERATOR_DOWNSAMPLING} in [{SMALLEST_SIDE}, {LARGEST_SIDE}]",
+    f"a multiple of {GENERATOR_DOWNSAMPLING} from {SMALLEST_SIDE} to {LARGEST_SIDE}",
 )
 DISCRIMINATOR_SIDE = Rule(
     lambda side: side % DISCRIMINATOR_DOWNSAMPLING == 0,
