@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
-import pickle
 import re
 import sys
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from model.sealed_file import EARLIER, load_sealed, save_sealed
 from pipeline.errors import InputError
+from pipeline.files import UNFINISHED, atomic_write, drop_own_file, walk_own
+from pipeline.rules import short
 
 CHECKPOINT_SCHEMA = 2
 _OLDER = {1: "it has landmark offsets in units of the warp margin and a loss without Eqs. 9 and 12; train it again"}
 FOLDER = "checkpoints"
 _NAME = re.compile(r"step-(\d{8})\.pt")
-_PARTIAL = ".partial"
-# What torch.load raises for a file that is cut short, empty, not a zip archive, or holds more than plain types.
-_BROKEN = (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError, KeyError)
 
 
 def checkpoint_path(run_folder: Path, step: int) -> Path:
@@ -46,36 +47,47 @@ def save_checkpoint(run_folder: Path, payload: dict[str, Any], keep: int) -> Pat
         raise InputError(f"--keep-checkpoints must be at least 1, got {keep}")
     final = checkpoint_path(run_folder, int(payload["step"]))
     final.parent.mkdir(parents=True, exist_ok=True)
-    partial = final.with_name(f"{final.name}{_PARTIAL}")
-    with partial.open("wb") as stream:
-        torch.save({"schema": CHECKPOINT_SCHEMA, **payload}, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(final)
+    with atomic_write(final) as temporary:
+        save_sealed({"schema": CHECKPOINT_SCHEMA, **payload}, temporary)
     _sync_folder(final.parent)
     _remove_old(run_folder, keep)
     return final
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read one checkpoint onto the CPU, with `weights_only=True`: nothing in the file can run code.
+    """Read one checkpoint onto the CPU; nothing in the file can run code (`model.sealed_file`).
 
     Raises:
-        InputError: the file is missing, cut short, not a checkpoint, or of another schema.
+        InputError: the file is missing, damaged, not a checkpoint, of another schema, or holds what is no number.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint; give a file that a run wrote under {FOLDER}/")
     try:
-        payload = torch.load(path, map_location="cpu", weights_only=True)
-    except _BROKEN as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: not a readable checkpoint ({reason}); use an earlier one") from error
+        payload = load_sealed(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such checkpoint; give a file that a run wrote under {FOLDER}/") from error
     schema = payload.get("schema") if isinstance(payload, dict) else None
     if isinstance(schema, int) and schema in _OLDER:
         raise InputError(f"{path}: a checkpoint of an older version of this program: {_OLDER[schema]}")
     if schema != CHECKPOINT_SCHEMA:
-        raise InputError(f"{path}: checkpoint schema must be {CHECKPOINT_SCHEMA}, got {schema}")
+        raise InputError(f"{path}: checkpoint schema must be {CHECKPOINT_SCHEMA}, got {short(schema)}")
+    name = _not_finite(payload, [], set())
+    if name is not None:
+        raise InputError(f"{path}: {name} must be finite numbers, got NaN or infinity; {EARLIER}")
     return dict(payload)
+
+
+def _not_finite(value: Any, names: list[str], seen: set[int]) -> str | None:
+    """The name of the first tensor, or number, that is not finite; each part is looked at once, however often it is
+    referred to."""
+    if isinstance(value, Tensor):
+        sound = not value.is_floating_point() or bool(torch.isfinite(value).all())
+        return None if sound else ".".join(names)
+    if isinstance(value, float):
+        return None if math.isfinite(value) else ".".join(names)
+    if not isinstance(value, (Mapping, list, tuple)) or id(value) in seen:
+        return None
+    seen.add(id(value))
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value)
+    return next((found for key, part in parts if (found := _not_finite(part, [*names, f"{key!s:.80}"], seen))), None)
 
 
 def load_latest(run_folder: Path) -> tuple[Path, dict[str, Any]] | None:
@@ -108,9 +120,10 @@ def resolve_checkpoint(path: Path) -> Path:
 
 def _remove_old(run_folder: Path, keep: int) -> None:
     for path in list_checkpoints(run_folder)[keep:]:
-        path.unlink()
-    for leftover in (run_folder / FOLDER).glob(f"*{_PARTIAL}"):
-        leftover.unlink()
+        drop_own_file(run_folder, path)
+    for leftover in walk_own(run_folder / FOLDER):
+        if UNFINISHED.fullmatch(leftover.name):
+            drop_own_file(run_folder, leftover)
 
 
 def _sync_folder(folder: Path) -> None:

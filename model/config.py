@@ -14,6 +14,7 @@ GENERATOR_DOWNSAMPLING = 4
 DISCRIMINATOR_DOWNSAMPLING = 16
 """The discriminator halves them four times, so sides are multiples of 16 where it is trained."""
 SMALLEST_SIDE = 32
+LARGEST_SIDE = 4096
 BANK_SIZES = (1, 3, 5)
 
 Streams = Literal["both", "warp", "appearance"]
@@ -23,8 +24,8 @@ Guidance = Literal["none", "landmarks"]
 Decay = Literal["line", "tenth"]
 
 GENERATOR_SIDE = Rule(
-    lambda side: side >= SMALLEST_SIDE and side % GENERATOR_DOWNSAMPLING == 0,
-    f"a multiple of {GENERATOR_DOWNSAMPLING}, at least {SMALLEST_SIDE}",
+    lambda side: SMALLEST_SIDE <= side <= LARGEST_SIDE and side % GENERATOR_DOWNSAMPLING == 0,
+    f"a multiple of {GENERATOR_DOWNSAMPLING} from {SMALLEST_SIDE} to {LARGEST_SIDE}",
 )
 DISCRIMINATOR_SIDE = Rule(
     lambda side: side % DISCRIMINATOR_DOWNSAMPLING == 0,
@@ -69,7 +70,10 @@ class NetworkConfig:
         metavar="PX",
     )
     base_channels: int = setting(
-        64, at_least(1), "channels of the first convolution; others have 2 and 4 times as many, or more", metavar="C"
+        64,
+        between(1, 1024),
+        "channels of the first convolution; others have 2 and 4 times as many, or more",
+        metavar="C",
     )
     bank_size: int = setting(5, one_of(BANK_SIZES))
 

@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import json
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -189,10 +190,12 @@ def _checked(module: ExportedGenerator, infer: Callable[[Sequence[Tensor]], Sequ
         for batch, sides in ((1, size), (3, other)):
             inputs = example_inputs(module.generator.config.bank_size, sides, batch, seed=batch)
             for expected, got in zip(module(*inputs).values(), infer(inputs), strict=True):
-                largest = max(largest, float((expected - got).abs().max()))
+                difference = float((expected - got).abs().max())
+                largest = max(largest, difference if math.isfinite(difference) else math.inf)
     if not largest <= TOLERANCE:
         raise BuildError(
-            f"{path}: the exported network differs from the original by {largest:g}, at most {TOLERANCE:g}"
+            f"{path}: the exported network differs from the original by {largest:g}, at most {TOLERANCE:g} (infinity: "
+            "outputs that are no numbers); export another checkpoint"
         )
     return largest
 

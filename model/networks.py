@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from model.baseline_config import GanimationConfig, GanimationWeights, X2FaceConfig, X2FaceWeights
@@ -145,6 +146,18 @@ def read_config(values: Mapping[str, Any], origin: str = "config") -> TrainConfi
     """
     kind = kind_of(str(values.get("network", TrainConfig.network)))
     return from_dict(TrainConfig, values, origin, {"model": kind.config, "weights": kind.weights})
+
+
+def checkpoint_config(payload: Mapping[str, Any], path: Path) -> TrainConfig:
+    """The settings that a checkpoint holds, whoever wrote it.
+
+    Raises:
+        InputError: they are no settings; names the file.
+    """
+    try:
+        return read_config(payload["config"], str(path))
+    except (TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"{path}: its settings cannot be read ({error}); use an earlier one") from error
 
 
 def load_class(place: str) -> Any:

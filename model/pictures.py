@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from model.config import Size
+from pipeline.errors import BuildError
 from pipeline.files import atomic_write
 
 MIN_CELL_PX = 112
@@ -22,6 +23,17 @@ FONT_PX = 13
 _BACKGROUND = (255, 255, 255)
 
 Pixels = NDArray[np.uint8]
+
+
+def require_finite(images: Tensor) -> Tensor:
+    """Images that a network made, once they are numbers.
+
+    Raises:
+        BuildError: they are not, though the weights are: these are too large to compute with.
+    """
+    if not bool(torch.isfinite(images).all()):
+        raise BuildError("the network's images are no numbers (NaN or infinity); use another checkpoint")
+    return images
 
 
 def to_pixels(images: Tensor) -> Pixels:

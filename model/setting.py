@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeline.errors import InputError
+from pipeline.rules import short
 
 Settings = TypeVar("Settings")
 ABLATION, ABLATION_FLAG = "ablation", "--ablation"
@@ -22,13 +24,13 @@ class Rule:
 
 
 def at_least(least: float) -> Rule:
-    """`least` or more."""
-    return Rule(lambda value: value >= least, f"at least {least}")
+    """`least` or more, and finite."""
+    return Rule(lambda value: least <= value < math.inf, f"at least {least}")
 
 
 def above(bound: float) -> Rule:
-    """More than `bound`."""
-    return Rule(lambda value: value > bound, f"above {bound}")
+    """More than `bound`, and finite."""
+    return Rule(lambda value: bound < value < math.inf, f"above {bound}")
 
 
 def between(least: float, most: float) -> Rule:
@@ -183,12 +185,12 @@ def _restored(hint: Any, value: Any, origin: str) -> Any:
     """`value` as JSON gave it, checked against and turned into what a field's type says."""
     if is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise InputError(f"{origin} must be a mapping of settings, got {value!r}")
+            raise InputError(f"{origin} must be a mapping of settings, got {short(value)}")
         return from_dict(hint, value, origin)  # type: ignore[arg-type]
     kind = tuple if get_origin(hint) is tuple else str if get_origin(hint) is Literal else hint
     fits, words = _TYPES[kind]
     if not fits(value):
-        raise InputError(f"{origin} must be {words}, got {value!r}")
+        raise InputError(f"{origin} must be {words}, got {short(value)}")
     return tuple(value) if kind is tuple else value
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
+from torch import Tensor
 
 from model.baseline_config import Source
 from model.checkpoint import load_checkpoint, resolve_checkpoint
 from model.config import Size, TrainConfig, parse_size
 from model.network.generator import Generator
 from model.network.question import Network
-from model.networks import kind_of, load_class, read_config
+from model.networks import checkpoint_config, kind_of, load_class
 from pipeline.errors import InputError
 
 WIDEST_MARGIN = 1000
@@ -70,15 +71,32 @@ def load_trained(checkpoint: Path, device: torch.device) -> Trained:
     missing = {"config", "generator", "step", "dataset_digest"} - payload.keys()
     if missing:
         raise InputError(f"{path}: not a training run's checkpoint, it lacks {', '.join(sorted(missing))}")
-    config = read_config(payload["config"], str(path))
-    generator: Network = load_class(kind_of(config.network).generator)(config.model)
     try:
+        config = checkpoint_config(payload, path)
+        make = load_class(kind_of(config.network).generator)
+        _check_shapes(lambda: make(config.model), payload["generator"])
+        generator: Network = make(config.model)
         generator.load_state_dict(payload["generator"])
-    except (RuntimeError, TypeError, AttributeError) as error:
+    except (RuntimeError, TypeError, AttributeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: the weights do not fit the checkpoint's own settings ({reason})") from error
     generator = generator.to(device).eval().requires_grad_(False)
     return Trained(generator, config, path, int(payload["step"]), str(payload["dataset_digest"]))
+
+
+def _check_shapes(make: Callable[[], Network], weights: Mapping[str, Tensor]) -> None:
+    """Compare weights with the network that they are for, before that takes any memory.
+
+    Raises:
+        ValueError: a weight is missing, or of another shape than the settings say.
+    """
+    with torch.device("meta"):
+        wanted = make().state_dict()
+    for name, value in wanted.items():
+        found = weights.get(name)
+        if not isinstance(found, Tensor) or found.shape != value.shape or found.dtype != value.dtype:
+            shape = tuple(found.shape) if isinstance(found, Tensor) else "none"
+            raise ValueError(f"{name} must be {value.dtype} of {tuple(value.shape)}, got {shape}")
 
 
 def load_all(checkpoints: Sequence[Path], device: torch.device) -> dict[str, Trained]:

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import cli
-from pipeline.check import Defect, check_dataset, repair
-from pipeline.errors import DatasetError, InputError
+from pipeline.check import check_dataset, repair
+from pipeline.errors import InputError
 from pipeline.report import PICTURES, write_report
-from pipeline.shards.dataset import DATASET_FILE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     check.add_argument(
         "--repair",
         action="store_true",
-        help="remove what is broken, so that the next build makes just that again (exit status 1 all the same)",
+        help="move what is broken to work/removed/, so that the next build makes just that again (exit status 1 all "
+        "the same); what a checksum proves to be as it was built stays, and whatever no build made",
     )
     check.set_defaults(run=_check)
     report = commands.add_parser(
@@ -48,36 +48,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="N",
         help="videos shown with pictures, some 20 kB each: the most suspicious and one of each speaker (%(default)s)",
     )
+    report.add_argument(
+        "--source-pictures",
+        type=Path,
+        metavar="CORPUS_ROOT",
+        help="show a dropped frame of each kind, from the very videos that the build read below this folder (default: "
+        "no picture but the dataset's own)",
+    )
     report.set_defaults(run=_report)
     return cli.run(parser, lambda args: int(args.run(args)), argv)
 
 
 def _check(args: argparse.Namespace) -> int:
-    try:
-        defects, digest = check_dataset(args.dataset, progress=True)
-    except DatasetError as error:
-        table = args.dataset / DATASET_FILE
-        if not args.repair or not table.is_file():
-            raise
-        defects, digest = [Defect(table, str(error).removeprefix(f"{table}: "))], ""
+    defects, digest = check_dataset(args.dataset, progress=True)
     for defect in defects:
         print(defect)
     if not defects:
         print(digest)
         return 0
     if args.repair:
-        for path in repair(args.dataset, defects):
-            print(cli.printable(f"{path}: removed"))
-        print(f"{args.dataset}: {len(defects)} defects, removed; run the build again", file=sys.stderr)
+        moved = repair(args.dataset, defects)
+        for path, place in moved.items():
+            print(cli.printable(f"{path}: moved to {place}"))
+        told = f"{len(moved)} files moved to work/removed/; run the build again" if moved else "nothing to take away"
     else:
-        print(f"{args.dataset}: {len(defects)} defects; --repair removes what is broken", file=sys.stderr)
+        told = "--repair takes away what is broken"
+    print(cli.printable(f"{args.dataset}: {len(defects)} defects; {told}"), file=sys.stderr)
     return 1
 
 
 def _report(args: argparse.Namespace) -> int:
     if args.pictures < 0:
         raise InputError(f"--pictures must be 0 or more, got {args.pictures}")
-    print(cli.printable(str(write_report(args.dataset, args.pictures, progress=True))))
+    print(cli.printable(str(write_report(args.dataset, args.pictures, True, args.source_pictures))))
     return 0
 
 

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from pipeline.child_process import Children, CrashError, watchdog
 from pipeline.cli import printable
-from pipeline.errors import DatasetError
-from pipeline.files import sha256_of
+from pipeline.errors import BuildError, DatasetError, UnreadableError
+from pipeline.files import UNFINISHED, has_no_link, is_own_file, regular_size, sha256_of, walk_own
 from pipeline.geometry import mouth_openness
 from pipeline.manifest import MANIFEST_FILE, read_manifest
 from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.k_map import k_codes, k_table
+from pipeline.settings import Settings, recorded_settings
 from pipeline.shards import FRAME_SIZE, Dataset, ShardReader, VideoEntry, dataset_digest, open_dataset
 from pipeline.shards.dataset import DATASET_FILE, contents_digest
-from pipeline.shards.reader import open_shard
-from pipeline.shards.schema import ROWS
+from pipeline.shards.reader import PATIENCE_CPU_SECONDS
+from pipeline.shards.schema import SHARD_NAME
+from pipeline.shards.validate import shard_below
 
-_SHARD_PATH = re.compile(r"shards/[^/]+/[^/]+\.h5")  # nothing that dataset.json says leads out of its folder
+# What a build writes below shards/: a finished shard, or one that a killed build left unfinished.
+_OURS = re.compile(f"{SHARD_NAME.pattern}|{UNFINISHED.pattern}")
+ROW_CPU_SECONDS = 0.1  # many times what checking a row takes
+_AGAIN = "run the build again"
 
 
 class Defect(NamedTuple):
     """Something wrong with a dataset."""
 
-    file: Path  # what is broken, or should not be there: without it, the next build makes what is missing
+    file: Path
     text: str  # one line
+    broken: bool = False  # no longer what a build wrote: taken away by `repair`, so that the next build makes it again
 
     def __str__(self) -> str:
         return printable(f"{self.file}: {self.text}")
@@ -47,66 +56,117 @@ def check_dataset(root: Path, progress: bool = False) -> tuple[list[Defect], str
 
     Raises:
         DatasetError: there is no dataset to check.
+        BuildError, OSError, MemoryError: the machine cannot read what is sound.
     """
-    dataset = open_dataset(root)
+    try:
+        dataset = open_dataset(root)
+    except UnreadableError as error:
+        return [Defect(root / DATASET_FILE, _words(error, root / DATASET_FILE), broken=True)], ""
     table = root / DATASET_FILE
     if dataset.contents.get("contents_sha256") != contents_digest(dataset.contents):
-        return [Defect(table, "is not what the build wrote; run the build again")], ""
+        return [Defect(table, f"is not what the build wrote; {_AGAIN}", broken=True)], ""
+    settings = recorded_settings(dataset.config, table, ("bank_size", "k_gamma", "k_floor"))
     shards: list[dict[str, Any]] = list(dataset.contents["shards"])
-    if not all(_SHARD_PATH.fullmatch(shard["path"]) for shard in shards):
-        return [Defect(table, "names shards outside shards/; run the build again")], ""
     defects: list[Defect] = []
     sums: dict[str, str] = {}
     kept: dict[str, tuple[str, int]] = {}  # video id -> shard, frames
-    for shard in tqdm(shards, desc="checking", unit="shard", disable=not progress or len(shards) < 2):
-        path = root / shard["path"]
-        if not path.is_file():
-            defects.append(Defect(path, "missing; run the build again"))
-            continue
-        sums[shard["path"]] = sha256_of(path)
-        if sums[shard["path"]] != shard["sha256"]:
-            defects.append(Defect(path, "its SHA-256 is not that of dataset.json; delete it and run the build again"))
-        try:
-            with ShardReader(path) as reader:
-                defects += [Defect(path, text) for text in _shard_defects(reader, shard, dataset.config)]
-                kept.update({entry.id: (shard["path"], entry.row_count) for entry in reader.entries})
-        except (DatasetError, KeyError, ValueError, OSError, RuntimeError) as error:
-            reason = " ".join(str(error).removeprefix(f"{path}: ").split())
-            defects.append(Defect(path, f"damaged ({reason}); delete it and run the build again"))
+    with Children(_content) as content:  # HDF5 may fall over what is in them
+        for shard in tqdm(shards, desc="checking", unit="shard", disable=not progress or len(shards) < 2):
+            defects += _check_shard(dataset, shard, settings, content, sums, kept)
     defects += _extra_files(root, shards)
     defects += _manifest_defects(root, dataset, kept)
     digest = dataset_digest(sums)
     if not defects and digest != dataset.digest:
-        defects.append(Defect(table, "its digest is not that of the shards it lists; run the build again"))
+        defects.append(Defect(table, f"its digest is not that of the shards it lists; {_AGAIN}", broken=True))
     return defects, digest
 
 
-def repair(root: Path, defects: Sequence[Defect]) -> list[Path]:
-    """Remove what is broken, so that the next build makes just that again; returns what was removed.
+def repair(root: Path, defects: Sequence[Defect]) -> dict[Path, Path]:
+    """Move what is broken to `work/removed/`, so that the next build makes just that again.
 
-    `dataset.json` goes too: until the build has run, there is no finished dataset.
+    `dataset.json` goes too: until the build has run, there is no finished dataset. Only files go whose content is no
+    longer what a build wrote, of names that a build makes, in the dataset's own folders: nothing behind a link.
+
+    Returns:
+        Where each file that was moved is now.
     """
-    removed = []
-    for path in dict.fromkeys([root / DATASET_FILE, *(defect.file for defect in defects)]):
-        if path.is_file() or path.is_symlink():
-            path.unlink()
-            removed.append(path)
-    return removed
+    broken = [defect.file for defect in defects if defect.broken]
+    moved = {}
+    for path in dict.fromkeys([*broken, *([root / DATASET_FILE] if broken else [])]):
+        place = root / "work" / "removed" / path.relative_to(root)
+        if _is_ours(root, path) and is_own_file(root, path) and has_no_link(root, place.parent):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            moved[path] = path.replace(_free(place))
+    return moved
 
 
-def _shard_defects(reader: ShardReader, listed: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
-    rows = len(reader)
-    with open_shard(reader.path) as file:
-        for name, (shape, dtype) in ROWS.items():
-            if name not in file or file[name].shape != (rows, *shape) or file[name].dtype != dtype:
-                yield f"{name} must be {dtype.__name__} of shape {(rows, *shape)}"
-                return
-    entries = reader.entries
-    if rows != listed["frames"] or len(entries) != listed["videos"]:
-        yield (
-            f"has {rows} frames of {len(entries)} videos, dataset.json says {listed['frames']} of {listed['videos']}"
-        )
-    levels = k_table(config["k_gamma"], config["k_floor"]).levels
+def _free(place: Path) -> Path:
+    """A name that nothing has yet."""
+    more = (place.with_name(f"{place.name}.{number}") for number in itertools.count(1))
+    return next(name for name in itertools.chain([place], more) if not os.path.lexists(name))
+
+
+class _Content(NamedTuple):
+    """What the rows of a shard say."""
+
+    defects: list[str]
+    frames: dict[str, int]  # of each video
+
+
+def _check_shard(
+    dataset: Dataset,
+    listed: Mapping[str, Any],
+    settings: Settings,
+    content: Callable[..., _Content],
+    sums: dict[str, str],
+    kept: dict[str, tuple[str, int]],
+) -> list[Defect]:
+    """Verify one shard; adds its checksum to `sums`, and its videos to `kept` if it can be believed."""
+    path = dataset.root / listed["path"]
+    try:
+        regular_size(shard_below(dataset.root, listed["path"]), kind=DatasetError)
+    except FileNotFoundError:
+        return [Defect(path, f"missing; {_AGAIN}")]
+    except DatasetError as error:
+        return [Defect(path, _words(error, path))]
+    sums[listed["path"]] = sha256_of(path)
+    if sums[listed["path"]] != listed.get("sha256"):
+        return [Defect(path, f"its SHA-256 is not that of {DATASET_FILE}; delete it and {_AGAIN}", broken=True)]
+    try:
+        found = content(path, listed, settings)
+    except UnreadableError as error:
+        raise BuildError(
+            f"{path}: its SHA-256 is right, yet it cannot be read ({_words(error, path)}); is memory short, or a "
+            "library missing? nothing was removed"
+        ) from error
+    except CrashError as error:
+        return [Defect(path, f"it crashes what reads it ({error}); get the dataset anew from where it comes")]
+    except DatasetError as error:
+        return [Defect(path, _words(error, path))]
+    kept.update({name: (listed["path"], frames) for name, frames in found.frames.items()})
+    return [Defect(path, text) for text in found.defects]
+
+
+def _content(path: Path, listed: Mapping[str, Any], settings: Settings) -> _Content:
+    """What the rows of a shard say against each other; in a child process."""
+    with ShardReader(path) as reader:
+        with watchdog(PATIENCE_CPU_SECONDS, busy=True):
+            rows = len(reader)
+        with watchdog(PATIENCE_CPU_SECONDS + ROW_CPU_SECONDS * rows, busy=True):
+            defects = list(_shard_defects(reader, listed, settings))
+            return _Content(defects, {entry.id: entry.row_count for entry in reader.entries})
+
+
+def _words(error: Exception, path: Path) -> str:
+    return " ".join(str(error).removeprefix(f"{path}: ").split())
+
+
+def _shard_defects(reader: ShardReader, listed: Mapping[str, Any], settings: Settings) -> Iterator[str]:
+    rows, entries = len(reader), reader.entries
+    said = (listed.get("frames"), listed.get("videos"))
+    if (rows, len(entries)) != said:
+        yield f"has {rows} frames of {len(entries)} videos, dataset.json says {said[0]} of {said[1]}"
+    levels = k_table(settings.k_gamma, settings.k_floor).levels
     if not np.array_equal(reader.k_levels, levels):
         yield "k_levels are not those of the settings in dataset.json"
     first = 0
@@ -115,20 +175,17 @@ def _shard_defects(reader: ShardReader, listed: Mapping[str, Any], config: Mappi
             yield f"{entry.id}: its rows must begin at {first} and lie within {rows}, got {entry.first_row}"
             return
         first += entry.row_count
-        yield from _video_defects(reader, entry, config)
+        yield from _video_defects(reader, entry, settings)
     if first != rows:
         yield f"{rows - first} rows belong to no video"
 
 
-def _video_defects(reader: ShardReader, entry: VideoEntry, config: Mapping[str, Any]) -> Iterator[str]:
+def _video_defects(reader: ShardReader, entry: VideoEntry, settings: Settings) -> Iterator[str]:
     rows = slice(entry.first_row, entry.first_row + entry.row_count)
     landmarks, openness = reader.landmarks(rows), reader.mouth_openness(rows)
-    if not np.isfinite(landmarks).all():
-        yield f"{entry.id}: landmarks must be finite"
-        return
     if not np.allclose(openness, mouth_openness(landmarks), atol=1e-3):
         yield f"{entry.id}: mouth_openness is not that of the landmarks"
-    bank = entry.first_row + choose_bank(openness, config["bank_size"])
+    bank = entry.first_row + choose_bank(openness, settings.bank_size)
     if entry.bank != tuple(bank):
         yield f"{entry.id}: bank must be {bank.tolist()}, got {list(entry.bank)}"
     if len(np.unique(reader.crop_transform(rows)[:, [0, 1], [0, 1]])) != 1:
@@ -136,7 +193,7 @@ def _video_defects(reader: ShardReader, entry: VideoEntry, config: Mapping[str, 
     if (np.diff(reader.frame_index(rows)) <= 0).any():
         yield f"{entry.id}: frame_index must rise"
     for row, points in enumerate(landmarks, entry.first_row):
-        expected = k_codes(points, FRAME_SIZE, config["k_gamma"], config["k_floor"])
+        expected = k_codes(points, FRAME_SIZE, settings.k_gamma, settings.k_floor)
         if not np.array_equal(reader.k_codes([row])[0], expected):
             yield f"{entry.id}: K of row {row} is not that of its landmarks"
             return
@@ -145,23 +202,40 @@ def _video_defects(reader: ShardReader, entry: VideoEntry, config: Mapping[str, 
 
 def _extra_files(root: Path, shards: Sequence[Mapping[str, Any]]) -> Iterator[Defect]:
     listed = {shard["path"] for shard in shards}
-    for path in sorted((root / "shards").rglob("*")):
-        if not path.is_dir() and path.relative_to(root).as_posix() not in listed:
-            yield Defect(path, "dataset.json does not list it; delete it")
+    for path in walk_own(root / "shards"):
+        if path.is_symlink():
+            yield Defect(path, "must be no link; a dataset's files lie in its own folder")
+        elif path.relative_to(root).as_posix() not in listed:
+            broken = _is_ours(root, path)
+            what = "delete it" if broken else "no build made it: move it elsewhere"
+            yield Defect(path, f"{DATASET_FILE} does not list it; {what}", broken)
+
+
+def _is_ours(root: Path, path: Path) -> bool:
+    """Whether a file has a name that a build gives, where it gives it."""
+    parts = path.relative_to(root).parts
+    if len(parts) == 1:
+        return parts[0] in (DATASET_FILE, MANIFEST_FILE)
+    return len(parts) == 3 and parts[0] == "shards" and _OURS.fullmatch(parts[2]) is not None
 
 
 def _manifest_defects(root: Path, dataset: Dataset, kept: Mapping[str, tuple[str, int]]) -> Iterator[Defect]:
     path = root / MANIFEST_FILE
-    if path.is_file() and sha256_of(path) != dataset.contents["manifest_sha256"]:
-        yield Defect(path, "is not what the build wrote; delete it and run the build again")
-        return
     try:
+        regular_size(path, kind=DatasetError)
+        if sha256_of(path) != dataset.contents.get("manifest_sha256"):
+            yield Defect(path, f"is not what the build wrote; delete it and {_AGAIN}", broken=True)
+            return
         table = read_manifest(path)
-    except DatasetError as error:
-        yield Defect(path, str(error).removeprefix(f"{path}: "))
+    except FileNotFoundError:
+        yield Defect(path, f"the manifest is missing; {_AGAIN}")
         return
-    arrived = table[table["status"] == "ok"]
-    said = {row.id: (row.shard, int(row.frames_kept)) for row in arrived.itertuples()}
+    except DatasetError as error:
+        yield Defect(path, _words(error, path))
+        return
+    shards = {shard for shard, _ in kept.values()}
+    arrived = table[(table["status"] == "ok") & table["shard"].isin(shards)]  # of what could be read
+    said = {row.id: (row.shard, row.frames_kept) for row in arrived.itertuples()}
     for name in sorted(said.keys() | kept.keys()):
         if said.get(name) != kept.get(name):
             yield Defect(path, f"{name}: says shard and frames {said.get(name)}, the shards say {kept.get(name)}")

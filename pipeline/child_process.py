@@ -44,18 +44,22 @@ class StallError(CrashError):
 
 
 @contextmanager
-def watchdog(seconds: float) -> Iterator[None]:
+def watchdog(seconds: float, busy: bool = False) -> Iterator[None]:
     """End the process if the body, a call into C code that may hang, takes longer; for work in `run_in_child`.
 
     Anywhere else it does nothing: there is nobody to notice, and Ctrl-C is at hand.
+
+    Args:
+        busy: count the processor's time instead: a slow disk, or others at work, are no hang.
     """
+    timer = signal.ITIMER_PROF if busy else signal.ITIMER_REAL
     if _in_child:
-        signal.setitimer(signal.ITIMER_REAL, seconds)  # the signal's default, which is to end the process, holds here
+        signal.setitimer(timer, seconds)  # the signal's default, which is to end the process, holds here
     try:
         yield
     finally:
         if _in_child:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(timer, 0)
 
 
 class Child(Generic[T]):
@@ -169,7 +173,7 @@ def run_in_child(work: Callable[..., T], *arguments: Any) -> T:
 
 def _death(code: int) -> Exception:
     """What the end of a child means that gave no answer."""
-    if -code == signal.SIGALRM:
+    if -code in (signal.SIGALRM, signal.SIGPROF):  # of `watchdog`
         return StallError("the process hung and was stopped")
     if -code in CRASH_SIGNALS:
         return CrashError(f"the process crashed ({signal.Signals(-code).name})")
@@ -213,7 +217,7 @@ def _live_and_die(parent: int, pipe: Connection, work: Callable[..., Any]) -> No
     status, _in_child = 1, True
     try:
         die_with(parent)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGPROF):
             signal.signal(number, signal.SIG_DFL)
         settle_in()
         while (arguments := pipe.recv()) is not None:

@@ -15,6 +15,10 @@ class DatasetError(FlnetError):
     """A dataset on disk is of another schema, incomplete or damaged."""
 
 
+class UnreadableError(DatasetError):
+    """A library made nothing of a file: the file's fault, or the machine's (memory that is short, a missing plugin)."""
+
+
 class BuildError(FlnetError):
     """A build ended, and its result must not be trusted."""
 

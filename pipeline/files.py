@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from pipeline.errors import FlnetError, InputError
+
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}\.part")  # the names that `atomic_write` gives
 
 
 @contextmanager
@@ -50,3 +56,61 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def regular_size(path: Path, most_bytes: int | None = None, kind: type[FlnetError] = InputError) -> int:
+    """The bytes of a file that can be opened without harm: no pipe, no device, not too long.
+
+    Raises:
+        FlnetError: of that kind; it is something else, or longer.
+        FileNotFoundError: there is none.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise kind(f"{path}: must be a regular file, got {_kind_of(found.st_mode)}; name or get another one")
+    if most_bytes is not None and found.st_size > most_bytes:
+        raise kind(f"{path}: must have at most {most_bytes} bytes, got {found.st_size}; name or get another one")
+    return found.st_size
+
+
+def _kind_of(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    return kinds.get(stat.S_IFMT(mode), "something else")
+
+
+def has_no_link(root: Path, path: Path) -> bool:
+    """Whether a path lies below a folder by its names, and no part of it below that folder is a link."""
+    try:
+        parts = path.relative_to(root).parts
+    except ValueError:
+        return False
+    steps = (root.joinpath(*parts[: count + 1]) for count in range(len(parts)))
+    return ".." not in parts and not any(step.is_symlink() for step in steps)
+
+
+def is_own_file(root: Path, path: Path) -> bool:
+    """Whether what has this name is a file of that folder's own: a regular one, not behind a link."""
+    return has_no_link(root, path) and path.is_file()
+
+
+def walk_own(folder: Path) -> Iterator[Path]:
+    """Everything below a folder but plain folders, sorted by name; links are named, and not followed."""
+    if folder.is_symlink():
+        yield folder
+        return
+    for inside, folders, files in os.walk(folder):
+        folders.sort()
+        links = [name for name in folders if Path(inside, name).is_symlink()]
+        yield from (Path(inside, name) for name in sorted([*files, *links]))
+
+
+def drop_own_file(root: Path, path: Path) -> int:
+    """Delete a file of a folder's own (`is_own_file`); returns the bytes freed, 0 if there was nothing to delete."""
+    if not is_own_file(root, path):
+        return 0
+    try:
+        size = path.stat().st_size
+        path.unlink()
+    except FileNotFoundError:  # another host did so
+        return 0
+    return size

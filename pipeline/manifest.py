@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.errors import DatasetError
-from pipeline.files import atomic_write
+from pipeline.files import atomic_write, regular_size
 from pipeline.result import DROP_REASONS, VideoResult
 
 if TYPE_CHECKING:
     import pandas
 
 MANIFEST_FILE = "manifest.csv"
+MOST_BYTES = 64 << 20  # of a table; 100 000 videos take half of that
+_FORMULA, _QUOTED_FORMULA = re.compile(r"'*[=+\-@\t\r]"), re.compile(r"'+[=+\-@\t\r]")
 TEXT_COLUMNS = ("id", "speaker", "split", "path", "sha256", "shard", "status", "error", "note", "warning")
 
 
@@ -43,16 +47,20 @@ def read_manifest(path: Path) -> pandas.DataFrame:
     import pandas
 
     try:
+        regular_size(path, MOST_BYTES, DatasetError)
         table = pandas.read_csv(
             path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, encoding_errors="surrogateescape"
         )
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: the manifest is missing; run the build again") from error
-    except ValueError as error:
-        raise DatasetError(f"{path}: the manifest cannot be read ({error}); run the build again") from error
+    except (ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split())
+        raise DatasetError(f"{path}: the manifest cannot be read ({reason}); run the build again") from error
     missing = set(TEXT_COLUMNS) - set(table.columns)
     if missing:
         raise DatasetError(f"{path}: the manifest lacks {', '.join(sorted(missing))}; run the build again")
+    for name in TEXT_COLUMNS:
+        table[name] = table[name].fillna("").map(plain_cell)
     return table
 
 
@@ -69,13 +77,39 @@ def result_of_row(row: Mapping[str, str]) -> VideoResult:
     return VideoResult(**values, drops=drops)
 
 
+def read_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows as they are written, text as it was."""
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        for row in csv.DictReader(file):
+            yield {name: plain_cell(cell) for name, cell in row.items() if name in TEXT_COLUMNS} | {
+                name: cell for name, cell in row.items() if name not in TEXT_COLUMNS
+            }
+
+
+def plain_cell(cell: str) -> str:
+    """A text of the table as it was before `_harmless_cell`."""
+    return cell[1:] if _QUOTED_FORMULA.match(cell) else cell
+
+
+def _harmless_cell(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: one that begins as those do has an apostrophe before it."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _without_root(text: str, root: Path) -> str:
+    """An error's words without where the corpus lies on this machine."""
+    for folder in {str(root), str(root.absolute()), str(root.resolve())}:
+        text = text.replace(f"{folder}/", "")
+    return text
+
+
 def _columns(result: VideoResult, root: Path, shard: str | None) -> dict[str, Any]:
     arrived = result.status == "ok"
-    return {
+    columns: dict[str, Any] = {
         "id": result.id,
         "speaker": result.speaker,
         "split": result.split,
-        "path": str(root / (result.path or result.id)),
+        "path": result.path or result.id,
         "sha256": result.sha256,
         "fps": result.fps,
         "width": result.width,
@@ -90,7 +124,8 @@ def _columns(result: VideoResult, root: Path, shard: str | None) -> dict[str, An
         "padding": result.padding,
         "shard": shard if arrived else "",
         "status": result.status,
-        "error": result.error,
+        "error": _without_root(result.error, root),
         "note": result.note,
-        "warning": result.warning,
+        "warning": _without_root(result.warning, root),
     }
+    return columns | {name: _harmless_cell(columns[name] or "") for name in TEXT_COLUMNS}

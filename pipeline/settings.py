@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.errors import DatasetError, InputError
+from pipeline.rules import from_json
 from pipeline.shards.schema import STORAGES
-from pipeline.tracking import SearchSettings, TrackSettings
+from pipeline.tracking import TrackSettings
 
 CENTRE_NAMES = ("nose", "eyes")
 SCENES = ("main", "keep")
@@ -50,6 +52,8 @@ class Settings:
         _within("smooth-landmarks", self.smooth_landmarks, 0.0, 100.0)
         _within("smooth-centres", self.smooth_centres, 0.0, 100.0)
         _within("min-seconds", self.min_seconds, 0.0, 10000.0)
+        _within("k-gamma", self.k_gamma, 0.01, 0.99)
+        _within("k-floor", self.k_floor, 0.01, 0.99)
         if self.bank_size != Settings.bank_size:  # networks and ablations alike choose from a stored bank of five
             raise InputError(
                 f"--bank-size must be {Settings.bank_size}, got {self.bank_size}: "
@@ -72,9 +76,28 @@ class Settings:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Settings:
-        """The inverse of `to_dict`."""
-        track = {**values["track"], "search": SearchSettings(**values["track"]["search"])}
-        return Settings(**{**values, "track": TrackSettings(**track)})
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError, TypeError: a setting is unknown, or of another type.
+            InputError: one is out of its range.
+        """
+        return from_json(Settings, values)
+
+
+def recorded_settings(values: Mapping[str, Any], path: Path, names: Sequence[str] | None = None) -> Settings:
+    """The settings that a file holds, whoever wrote it.
+
+    Args:
+        names: just these, which other versions of this program have as well; the others as they are by default.
+
+    Raises:
+        DatasetError: they are not settings of this version; names the file.
+    """
+    try:
+        return Settings.from_dict(values if names is None else {name: values[name] for name in names if name in values})
+    except (ValueError, TypeError, InputError) as error:
+        raise DatasetError(f"{path}: its settings cannot be used ({error}); build the dataset again") from error
 
 
 def digest_of(value: Any) -> str:

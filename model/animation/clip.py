@@ -17,6 +17,7 @@ from model.data.sampler import bank_choice
 from model.data.to_device import resize_images, resize_landmarks, to_network_range
 from model.network.generator import Generator, GeneratorOutput
 from model.network.offsets import offset_field
+from model.pictures import require_finite
 from model.trained import InferenceSettings
 from pipeline.preparing.tracked_clip import Crop, crop_frames
 from pipeline.shards import FRAME_SIZE
@@ -104,7 +105,9 @@ class Clip:
             points = torch.from_numpy(self.landmarks[faces[start : start + size]])
             points = resize_landmarks(points, STORED, self.size).to(device)
             batch = None if pictures is None else [next(pictures) for _ in range(len(points))]
-            yield animate(self.generator, bank, points, self.settings.warp_margin_px), points, batch
+            out = animate(self.generator, bank, points, self.settings.warp_margin_px)
+            require_finite(out.output)
+            yield out, points, batch
 
     def _driver_crops(self) -> Iterator[Crop]:
         """Of 224 pixels, as a dataset holds them, so that what is measured against them is what evaluation measures."""

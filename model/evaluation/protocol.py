@@ -19,6 +19,7 @@ from model.evaluation.copied_answers import copied_bank_image
 from model.evaluation.metrics import Examined, FrameMetric, Metric, Scores, l1_figures
 from model.network.nearest import nearest_landmarks
 from model.network.question import Network
+from model.pictures import require_finite
 from model.trained import InferenceSettings
 from model.training.progress_pictures import evaluation_split
 from pipeline.errors import DatasetError
@@ -164,7 +165,7 @@ def _examine(asked: Answerer, batch: Batch, video: Video, frame_index: Tensor) -
     # In pixels of the stored images, so that the same image is the nearest at every size.
     nearest = nearest_landmarks(batch.target_landmarks, batch.bank_landmarks[batch.group]).to(device)
     images = {
-        "model": asked.answer(question),
+        "model": require_finite(asked.answer(question)),
         "trivial": copied_bank_image(prepared.bank, batch.target_openness, batch.bank_openness[batch.group]),
         "landmarks": prepared.bank[torch.arange(len(nearest), device=device), nearest],
     }

@@ -16,6 +16,9 @@ def warp_bilinear(image: Tensor, flow_px: Tensor) -> Tensor:
     bfloat16 cannot tell pixel 200.5 from pixel 201. `align_corners=True` has pixel centres at integers, as
     landmarks have, so zero flow is the identity (to float32's rounding of the coordinates, 3e-5 pixel at 224).
 
+    Where the flow is no number, the middle of the image is taken: the backward pass of torch's `grid_sample` on a CPU
+    writes wherever NaN leads it, and ends in a segmentation fault. Nothing is hidden by that: W_w itself is in L_TV_ww.
+
     Args:
         image: (B, C, H, W).
         flow_px: (B, 2, H, W), channels x and y, in pixels.
@@ -28,4 +31,5 @@ def warp_bilinear(image: Tensor, flow_px: Tensor) -> Tensor:
     column = torch.arange(width, device=image.device, dtype=flow.dtype) + flow[:, 0]
     row = torch.arange(height, device=image.device, dtype=flow.dtype)[:, None] + flow[:, 1]
     grid = torch.stack((column * (2 / (width - 1)) - 1, row * (2 / (height - 1)) - 1), dim=-1)
+    grid = grid.nan_to_num(nan=0.0)
     return F.grid_sample(image.to(grid.dtype), grid, mode="bilinear", padding_mode="border", align_corners=True)

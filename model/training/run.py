@@ -20,7 +20,7 @@ from model.data.loader import Batch, BatchDataset, batches
 from model.data.sampler import BatchPlanner
 from model.data.to_device import PreparedBatch
 from model.network.perceptual import PerceptualFeatures
-from model.networks import read_config
+from model.networks import checkpoint_config
 from model.setting import to_dict
 from model.signals import StopRequest, watched_signals
 from model.training.distributed import Processes
@@ -140,9 +140,12 @@ def _restore(run: Run, trainer: Trainer) -> bool:
             print(f"{run.folder}: no checkpoint to resume from, starting at step 0", file=sys.stderr)
         return False
     path, payload = found
+    missing = {"config", "dataset_digest", "step"} - payload.keys()
+    if missing:
+        raise InputError(f"{path}: not a training run's checkpoint, it lacks {', '.join(sorted(missing))}")
     if payload["dataset_digest"] != run.dataset.digest:
         raise InputError(
-            f"{path}: was trained on another dataset ({payload['dataset_digest'][:12]}…, --shards has "
+            f"{path}: was trained on another dataset ({str(payload['dataset_digest'])[:12]}…, --shards has "
             f"{run.dataset.digest[:12]}…); give the same --shards, or another --out"
         )
     before = _banks_before(run)
@@ -152,7 +155,7 @@ def _restore(run: Run, trainer: Trainer) -> bool:
             f"build with --bank-from {before}, or give another --out"
         )
     # Through the classes: a checkpoint from before a setting was there has its default.
-    there, wanted = (to_dict(config) for config in (read_config(payload["config"], str(path)), run.config))
+    there, wanted = (to_dict(config) for config in (checkpoint_config(payload, path), run.config))
     free = FREE_SETTINGS if run.config.decay_share == 0 else FREE_SETTINGS - {"steps"}  # the rate depends on them
     differing = [
         f"{name} {there[name]!r} there, {wanted[name]!r} now"
@@ -161,7 +164,11 @@ def _restore(run: Run, trainer: Trainer) -> bool:
     ]
     if differing:
         raise InputError(f"{path}: other settings ({'; '.join(differing)}); give the same, or another --out")
-    trainer.load_state_dict(payload)
+    try:
+        trainer.load_state_dict(payload)
+    except (RuntimeError, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: its state does not fit its own settings ({reason}); use an earlier one") from error
     return True
 
 

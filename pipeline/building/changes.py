@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from pipeline.building.record import ChunkResult, chunk_file, load_chunks, save_
 from pipeline.content import has_changed, stamp_of
 from pipeline.corpora.source import Source, named
 from pipeline.files import sha256_of
-from pipeline.manifest import MANIFEST_FILE, result_of_row
+from pipeline.manifest import MANIFEST_FILE, read_rows, result_of_row
 from pipeline.result import VideoResult, blank
 from pipeline.shards.dataset import DATASET_FILE, contents_digest
 
@@ -116,8 +115,7 @@ def restore_records(out: Path, plan: Plan) -> None:
     missing = [name for name in {**shards, **chunks} if not (out / "work" / "chunks" / f"{name}.json").is_file()]
     if not missing:
         return
-    with (out / MANIFEST_FILE).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        rows = {row["id"]: row for row in csv.DictReader(file)}
+    rows = {row["id"]: row for row in read_rows(out / MANIFEST_FILE)}
     for name in missing:
         shard = shards.get(name, {"path": None, "split": name.partition("-")[0], "sha256": "", "bytes": 0})
         results = (

@@ -16,8 +16,8 @@ from pipeline.building.record import ChunkResult, chunk_done, chunk_file, load_c
 from pipeline.child_process import Children, CrashError, StallError, run_in_child
 from pipeline.content import stamp_of
 from pipeline.corpora import Source
-from pipeline.errors import InputError
-from pipeline.files import sha256_of
+from pipeline.errors import DatasetError, InputError
+from pipeline.files import drop_own_file, sha256_of
 from pipeline.preparing.video import load_models, places, prepare_video
 from pipeline.result import VideoResult, failed, save_result
 from pipeline.settings import Settings
@@ -99,7 +99,7 @@ def build_chunk(
                 on_video(list(results.values()))
     try:
         done = _merge(out, chunk, settings, results, {name: shard for name, (_, shard) in kept.items()})
-    except OSError:
+    except (OSError, DatasetError):
         if chunk_done(out, chunk):  # a host that was thought dead made it as well, and cleared the parts away
             return load_chunk(chunk_file(out, chunk))
         raise
@@ -169,9 +169,5 @@ def clear_parts(out: Path, chunk: Chunk, settings: Settings) -> int:
     for source in chunk.videos:
         put = places(out / "work", source, settings)
         for path in (put.result, put.shard):  # in this order: a result without its shard would be in the way
-            try:
-                freed += path.stat().st_size
-                path.unlink()
-            except FileNotFoundError:
-                continue
+            freed += drop_own_file(out, path)
     return freed

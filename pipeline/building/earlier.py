@@ -14,7 +14,7 @@ from pipeline.building.plan import Plan
 from pipeline.building.record import ChunkResult, chunk_done, load_chunks
 from pipeline.content import has_changed
 from pipeline.corpora import Source
-from pipeline.files import atomic_write, sha256_of
+from pipeline.files import atomic_write, drop_own_file, sha256_of
 from pipeline.result import VideoResult, is_passing
 from pipeline.settings import Settings
 
@@ -114,7 +114,7 @@ def forget_earlier(out: Path, plan: Plan) -> None:
     ours = {chunk.name for chunk in plan.chunks}
     others = [path for path in (out / "work" / "chunks").glob("*.json") if path.stem not in ours]
     for path in [*others, *(out / "work" / "earlier").glob("*.json"), _index_file(out, plan.digest)]:
-        path.unlink(missing_ok=True)
+        drop_own_file(out, path)
 
 
 def _index_file(out: Path, plan: str) -> Path:

@@ -17,12 +17,12 @@ from pipeline.building.upkeep import tidy
 from pipeline.cli import printable
 from pipeline.corpora import left_aside_lines
 from pipeline.errors import BuildError
-from pipeline.files import atomic_write, sha256_of
+from pipeline.files import atomic_write, drop_own_file, sha256_of, walk_own
 from pipeline.manifest import MANIFEST_FILE, ManifestRow, write_manifest
 from pipeline.result import DROP_REASONS, VideoResult
 from pipeline.shards import dataset_digest
 from pipeline.shards.dataset import DATASET_FILE, contents_digest
-from pipeline.shards.schema import DATASET_SCHEMA
+from pipeline.shards.schema import DATASET_SCHEMA, SHARD_NAME
 
 # The packages whose version can change a shard's bytes.
 PACKAGES = ("av", "dlib-bin", "h5py", "hdf5plugin", "numba", "numpy", "opencv-python-headless")
@@ -182,7 +182,11 @@ def _counts(results: Sequence[VideoResult]) -> dict[str, Any]:
 
 
 def _drop_strangers(out: Path, ours: set[str]) -> None:
-    """Shards that `dataset.json` no longer names: of other settings, or of a list that has changed."""
-    for path in sorted((out / "shards").glob("*/*.h5")):
-        if path.relative_to(out).as_posix() not in ours:
-            path.unlink(missing_ok=True)  # a second host may be finishing as well
+    """Shards that `dataset.json` no longer names: of other settings, or of a list that has changed.
+
+    Only files that a build named, in the dataset's own folders.
+    """
+    for path in walk_own(out / "shards"):
+        name = path.relative_to(out)
+        if name.as_posix() not in ours and len(name.parts) == 3 and SHARD_NAME.fullmatch(name.name):
+            drop_own_file(out, path)

@@ -18,7 +18,7 @@ from pipeline.building.luigi_chunk import Done, PrepareChunk, plan_file
 from pipeline.building.plan import Plan, load_inventory, make_plan, save_inventory, save_plan
 from pipeline.building.progress import Progress
 from pipeline.building.record import chunk_done
-from pipeline.building.upkeep import hold_folder, tidy
+from pipeline.building.upkeep import hold_folder, keep_apart, tidy
 from pipeline.cli import printable
 from pipeline.corpora import Inventory, Source, as_inventory, exclude, warned_of_single_clips
 from pipeline.errors import InputError
@@ -182,6 +182,7 @@ class Build(luigi.Task):  # type: ignore[misc]
     def _check_flags(self) -> None:
         if not self.corpus_root:
             raise InputError(f"{self.task_family} needs the corpus: name its folder with --corpus-root")
+        keep_apart(Path(self.out), Path(self.corpus_root))
         if not 0 <= self.max_failures <= 1:
             raise InputError(f"--max-failures must be a fraction in [0, 1], got {self.max_failures:g}")
         if not 0 <= self.rank < self.num_ranks:

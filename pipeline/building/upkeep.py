@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,12 @@ from pipeline.building.chunk import clear_parts
 from pipeline.building.plan import Plan
 from pipeline.building.record import chunk_done
 from pipeline.errors import InputError
+from pipeline.files import UNFINISHED, drop_own_file, walk_own
+from pipeline.manifest import MANIFEST_FILE
+from pipeline.shards.dataset import DATASET_FILE
 
+OWN_FOLDERS = ("shards", "work", "report")
+OWN_FILES = (f".{DATASET_FILE}.", f".{MANIFEST_FILE}.")  # as they are called while they are written
 PATIENCE_SECONDS = 10.0  # what a killed build's processes may take to be gone
 
 _held: dict[Path, IO[str]] = {}
@@ -67,11 +71,7 @@ def tidy(out: Path, plan: Plan) -> str:
     """
     count, freed = 0, 0
     for path in unfinished_files(out):
-        try:
-            freed += path.stat().st_size
-            path.unlink()
-        except FileNotFoundError:
-            continue
+        freed += drop_own_file(out, path)
         count += 1
     for chunk in plan.chunks:
         if chunk_done(out, chunk):
@@ -81,6 +81,24 @@ def tidy(out: Path, plan: Plan) -> str:
 
 
 def unfinished_files(out: Path) -> Iterator[Path]:
-    """The temporary files of `atomic_write`: those of writers that were killed, unless one is writing now."""
-    for folder, _, names in os.walk(out):
-        yield from (Path(folder) / name for name in names if name.startswith(".") and name.endswith(".part"))
+    """The temporary files of `atomic_write`: those of writers that were killed, unless one is writing now.
+
+    Only in the dataset's own folders, and by the very names that are given there: other programs write `.part` files.
+    """
+    for name in OWN_FOLDERS:
+        yield from (path for path in walk_own(out / name) if UNFINISHED.fullmatch(path.name) and not path.is_symlink())
+    top = sorted(path for path in out.iterdir() if UNFINISHED.fullmatch(path.name))
+    yield from (path for path in top if path.name.startswith(OWN_FILES) and not path.is_symlink())
+
+
+def keep_apart(out: Path, corpus: Path) -> None:
+    """Refuse to build where the corpus lies.
+
+    Raises:
+        InputError: one folder is, or lies in, the other.
+    """
+    ours, theirs = out.resolve(), corpus.resolve()
+    if ours == theirs or ours in theirs.parents or theirs in ours.parents:
+        raise InputError(
+            f"{out}: must lie apart from the corpus {corpus}, neither in it nor around it; name another --out"
+        )

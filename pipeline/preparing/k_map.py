@@ -36,7 +36,9 @@ def k_table(gamma: float = GAMMA, floor: float = FLOOR) -> KTable:
     """
     if not (0 < gamma < 1 and 0 < floor < 1):
         raise ValueError(f"gamma and floor must be in (0, 1), got {gamma} and {floor}")
-    reach = int(np.log(floor) / np.log(gamma)) + 1
+    reach = int(min(np.log(floor) / np.log(gamma), 1e6)) + 1
+    if reach > 255:  # and there are more distances than that
+        raise ValueError(f"gamma {gamma} with floor {floor} needs more levels of K than one byte holds")
     offset = np.arange(-reach, reach + 1)
     squared = offset[:, None] ** 2 + offset[None, :] ** 2
     distinct = np.unique(squared)

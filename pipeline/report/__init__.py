@@ -18,13 +18,14 @@ __all__ = ["PICTURES", "write_report"]
 PICTURES = 160  # videos whose pictures are part of the page, some 20 kB each
 
 
-def write_report(root: Path, pictures: int = PICTURES, progress: bool = False) -> Path:
+def write_report(root: Path, pictures: int = PICTURES, progress: bool = False, sources: Path | None = None) -> Path:
     """Write `<root>/report/index.html`; the same dataset gives the same bytes.
 
     Args:
         root: the dataset's folder.
         pictures: show pictures of at most so many videos: those with the gravest signs, and one of each speaker.
         progress: show bars for what takes over a second.
+        sources: the corpus root, to show a dropped frame of each kind from the source videos; None shows none.
 
     Returns:
         The page.
@@ -36,7 +37,7 @@ def write_report(root: Path, pictures: int = PICTURES, progress: bool = False) -
     signs = find_signs(gathered.entries)
     chosen = choose_pictured(gathered.entries, signs, pictures)
     shown = video_pictures(gathered.entries, chosen, progress)
-    page = render(gathered, drop_examples(gathered, progress), page_data(gathered.entries, signs, shown))
+    page = render(gathered, drop_examples(gathered, sources, progress), page_data(gathered.entries, signs, shown))
     path = root / "report" / "index.html"
     with atomic_write(path) as temporary:  # names of files need not be UTF-8: what is not is shown as \udcXX
         temporary.write_text(page, encoding="utf-8", errors="backslashreplace")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from pipeline.child_process import CrashError, run_in_child
 from pipeline.clips import open_clip
+from pipeline.content import known_checksum
 from pipeline.corpora import Clip, clip_of
 from pipeline.decode import Frame
 from pipeline.errors import VideoError
@@ -20,12 +22,15 @@ from pipeline.preparing.regions import Box
 from pipeline.report.gather import Entry, Gathered, read_track
 from pipeline.report.pictures import Picture, data_uri
 from pipeline.result import DROP_REASONS
-from pipeline.settings import Settings
-from pipeline.shards import FRAME_SIZE
+from pipeline.rules import RELATIVE_PATH
+from pipeline.settings import Settings, recorded_settings
+from pipeline.shards import FRAME_SIZE, Dataset
+from pipeline.shards.dataset import DATASET_FILE
 from pipeline.track import Track
 
 SIDE = 480  # of an example, at most
 SHOWN = tuple(reason for reason in DROP_REASONS if reason != "excluded")  # the user has seen those
+WITHOUT_SOURCES = "source videos are not shown; --source-pictures CORPUS_ROOT takes a frame from them"
 TRIES = 3  # videos, for an example of one reason
 DECODED_AT_MOST = 3000  # frames, to reach an example
 CROP_SETTINGS = ("centre", "face_fraction", "min_face_px", "max_padding", "scenes", "after_damage")
@@ -43,58 +48,77 @@ class DropExample:
     note: str = ""  # why there is no picture
 
 
-def drop_examples(gathered: Gathered, progress: bool) -> list[DropExample]:
+def drop_examples(gathered: Gathered, sources: Path | None, progress: bool) -> list[DropExample]:
     """One example for each reason that happened.
 
     Args:
+        sources: the corpus root, to show frames of the source videos; None shows none.
         progress: show a bar.
     """
     entries = gathered.entries
     happened = [reason for reason in SHOWN if any(reason in entry.drops for entry in entries)]
     bar = tqdm(happened, "dropped frames", unit="reason", delay=1, disable=not progress)
-    return [_example(gathered, reason) for reason in bar]
+    return [_example(gathered, sources, reason) for reason in bar]
 
 
-def _example(gathered: Gathered, reason: str) -> DropExample:
+def _example(gathered: Gathered, sources: Path | None, reason: str) -> DropExample:
     """From one of the videos that lost most frames for this reason, one that is in the dataset if possible."""
     entries = gathered.entries
     having = [place for place, entry in enumerate(entries) if reason in entry.drops]
     having.sort(key=lambda place: (not entries[place].arrived, -entries[place].drops[reason], place))
     if not (gathered.dataset.root / "work").is_dir():
         return DropExample(reason, having[0], note="the work folder is gone, and with it which frames these were")
+    if sources is None:
+        return DropExample(reason, having[0], note=WITHOUT_SOURCES)
     note = ""
     for place in having[:TRIES]:
         try:
-            return _from_source(gathered, entries[place], place, reason)
+            return _from_source(gathered, entries[place], sources, place, reason)
         except VideoError as error:
             note = note or str(error)
     return DropExample(reason, having[0], note=note)
 
 
-def _from_source(gathered: Gathered, entry: Entry, place: int, reason: str) -> DropExample:
-    """Decode a source video up to a frame that was dropped.
+def _from_source(gathered: Gathered, entry: Entry, sources: Path, place: int, reason: str) -> DropExample:
+    """A frame that was dropped, from the very file that the build read.
 
     Raises:
-        VideoError: its landmarks or the video itself are gone; the message is for the page.
+        VideoError: its landmarks or the video itself are gone, or it is another one; the message is for the page.
     """
     track = read_track(gathered.dataset, entry.id, entry.sha256)
     if track is None:
         raise VideoError("vanished", "its landmarks are not in the work folder any more")
-    if not entry.path.exists():
-        raise VideoError("vanished", f"the source video is not at {entry.path} any more")
-    number, box = _dropped_frame(track, _crop_settings(gathered.dataset.config), reason)
-    clip = clip_of(entry.id) or (Clip(entry.id) if entry.path.is_dir() else None)
-    with open_clip(entry.path, clip) as reader:
+    path = sources / entry.path
+    if not RELATIVE_PATH.holds(entry.path) or not _is_what_was_read(path, entry.sha256):
+        raise VideoError("vanished", "the source video is not there any more, or is another one")
+    number, box = _dropped_frame(track, _crop_settings(gathered.dataset), reason)
+    clip = clip_of(entry.id) or (Clip(entry.id) if path.is_dir() else None)
+    try:
+        picture = run_in_child(_decoded, path, clip, number, track.landmarks[number], box)
+    except CrashError as error:
+        raise VideoError("crashed", f"the source video cannot be decoded ({error})") from error
+    return DropExample(reason, place, data_uri(picture), int(track.frame_index[number]))
+
+
+def _is_what_was_read(path: Path, sha256: str) -> bool:
+    try:
+        return known_checksum(path) == sha256
+    except VideoError:
+        return False
+
+
+def _decoded(path: Path, clip: Clip | None, number: int, points: Points, box: Box | None) -> Picture:
+    """One frame, decoded from the beginning on."""
+    with open_clip(path, clip) as reader:
         for count, frame in enumerate(reader):
             if count == number:
-                picture = _drawn(frame, track.landmarks[number], box)
-                return DropExample(reason, place, data_uri(picture), int(track.frame_index[number]))
-    raise VideoError("unreadable", f"{entry.path} has fewer frames than when the dataset was built")
+                return _drawn(frame, points, box)
+    raise VideoError("unreadable", "the source video has fewer frames than when the dataset was built")
 
 
-def _crop_settings(config: dict[str, Any]) -> Settings:
+def _crop_settings(dataset: Dataset) -> Settings:
     """The settings that drop frames; those of the tracker may have other names by now, and are not needed."""
-    return Settings(**{name: config[name] for name in CROP_SETTINGS if name in config})
+    return recorded_settings(dataset.config, dataset.root / DATASET_FILE, CROP_SETTINGS)
 
 
 def _dropped_frame(track: Track, settings: Settings, reason: str) -> tuple[int, Box | None]:

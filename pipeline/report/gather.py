@@ -18,6 +18,8 @@ from pipeline.report import measures
 from pipeline.result import DROP_REASONS
 from pipeline.settings import digest_of
 from pipeline.shards import Dataset, ShardReader, VideoEntry
+from pipeline.shards.reader import proven_entries
+from pipeline.shards.schema import MOST_FRAMES
 from pipeline.track import Track, load_track
 
 MANIFEST = "manifest.csv"
@@ -26,6 +28,7 @@ NUMBERS = (
     *("face_width_px", "scale", "padding"),
     *(f"dropped_{reason}" for reason in DROP_REASONS),
 )
+MOST_NUMBER = 1e9
 LOOK_FRAMES = 3  # of the bank, by which a face is compared: the less open ones, where the mouth says least
 
 
@@ -56,7 +59,7 @@ class Entry:
     arrived: bool
     error: str
     warning: str
-    path: Path  # as the build was given it
+    path: str  # of the source, below the corpus root
     sha256: str
     numbers: Mapping[str, float]  # by the names in NUMBERS
     measures: Measures | None = None  # None where it did not arrive
@@ -120,9 +123,10 @@ def _manifest(path: Path) -> pandas.DataFrame:
     if missing:
         raise DatasetError(f"{path}: the manifest lacks {', '.join(missing)}; run the build again")
     for name in NUMBERS:
-        table[name] = pandas.to_numeric(table[name], errors="coerce")
-        if not np.isfinite(table[name]).all():
-            raise DatasetError(f"{path}: {name} must be numbers in every row; run the build again")
+        table[name] = pandas.to_numeric(table[name], errors="coerce").astype(np.float64)
+        most = MOST_FRAMES if name.startswith(("frames_", "dropped_")) else MOST_NUMBER
+        if not ((table[name] >= 0) & (table[name] <= most)).all():
+            raise DatasetError(f"{path}: {name} must be numbers in [0, {most:g}] in every row; run the build again")
     return table
 
 
@@ -135,7 +139,7 @@ def _entry(row: Mapping[str, Any], found: Measures | None, score: float | None) 
         arrived=arrived,
         error=row["error"],
         warning=row["warning"],
-        path=Path(row["path"]),
+        path=row["path"],
         sha256=row["sha256"],
         numbers={name: float(row[name]) for name in NUMBERS},
         measures=found if arrived else None,
@@ -150,12 +154,12 @@ def _low_score(track: Track | None) -> float | None:
 
 
 def _measure_all(dataset: Dataset, progress: bool) -> dict[str, Measures]:
-    shards = dataset.contents["shards"]
-    total = sum(int(shard.get("videos", 0)) for shard in shards)
+    paths = dataset.shard_paths()
+    total = sum(map(len, proven_entries(paths)))
     found = {}
     with tqdm(desc="measuring", total=total, delay=1, unit="video", disable=not progress) as bar:
-        for shard in shards:
-            with ShardReader(dataset.root / shard["path"]) as reader:
+        for path in paths:
+            with ShardReader(path) as reader:
                 for video in reader.entries:
                     found[video.id] = _measure(reader, video)
                     bar.update()

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DatasetError
-from pipeline.shards.reader import ShardReader
-from pipeline.shards.schema import DATASET_SCHEMA
+from pipeline.shards.reader import proven_entries
+from pipeline.shards.validate import read_contents, shard_below
 
 DATASET_FILE = "dataset.json"
 BANKS_FROM = ("own", "other")  # where a target's bank comes from: its own video, or another one of its speaker
@@ -72,6 +72,15 @@ class Dataset:
         """Names of the splits that hold at least one video."""
         return tuple(sorted(self.contents["splits"]))
 
+    def shard_paths(self, split: str | None = None) -> list[Path]:
+        """Where the shards of a split (or all) lie.
+
+        Raises:
+            DatasetError: a link leads elsewhere.
+        """
+        shards = [shard for shard in self.contents["shards"] if split in (None, shard["split"])]
+        return [shard_below(self.root, shard["path"]) for shard in shards]
+
     def videos(self, split: str) -> list[Video]:
         """The videos of a split, sorted by speaker and id.
 
@@ -80,15 +89,12 @@ class Dataset:
         """
         if split not in self.splits:
             raise DatasetError(f"{self.root}: there is no split '{split}'; the dataset has {', '.join(self.splits)}")
-        videos = []
-        for shard in self.contents["shards"]:
-            if shard["split"] == split:
-                path = self.root / shard["path"]
-                with ShardReader(path) as reader:
-                    videos += [
-                        Video(e.id, e.speaker, split, path, e.first_row, e.row_count, e.fps, e.bank)
-                        for e in reader.entries
-                    ]
+        paths = self.shard_paths(split)
+        videos = [
+            Video(e.id, e.speaker, split, path, e.first_row, e.row_count, e.fps, e.bank)
+            for path, entries in zip(paths, proven_entries(paths), strict=True)
+            for e in entries
+        ]
         return sorted(videos, key=lambda video: (video.speaker, video.id))
 
 
@@ -96,23 +102,15 @@ def open_dataset(root: str | Path) -> Dataset:
     """Open the dataset in a folder.
 
     Raises:
-        DatasetError: there is none, or it is of another schema.
+        DatasetError: there is none, or it is not what `dataset.json` must be (`pipeline.shards.validate`).
     """
     path = Path(root) / DATASET_FILE
     try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        contents = read_contents(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DatasetError(
             f"{path}: no finished dataset here; build one first, or finish the build that is there"
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path}: not readable as JSON ({error}); run the build again") from error
-    schema = contents.get("schema") if isinstance(contents, dict) else None
-    if schema != DATASET_SCHEMA:
-        raise DatasetError(f"{path}: dataset schema must be {DATASET_SCHEMA}, got {schema}; build the dataset again")
-    missing = {"digest", "corpus", "config", "splits", "shards"} - contents.keys()
-    if missing:
-        raise DatasetError(f"{path}: lacks {', '.join(sorted(missing))}; run the build again")
     return Dataset(Path(root), contents)
 
 

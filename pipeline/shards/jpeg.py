@@ -23,12 +23,6 @@ def filter_arguments(height: int, width: int) -> dict[str, Any]:
     return {"compression": JPEG_FILTER, "compression_opts": options, "allow_unknown_filter": True}
 
 
-def is_jpeg(dataset: h5py.h5d.DatasetID) -> bool:
-    """Whether the chunks of a dataset are JPEG streams."""
-    filters = dataset.get_create_plist()
-    return any(filters.get_filter(number)[0] == JPEG_FILTER for number in range(filters.get_nfilters()))
-
-
 def write_jpeg(dataset: h5py.h5d.DatasetID, row: int, image: npt.NDArray[np.uint8]) -> None:
     """Encode an image (H, W, 3) uint8 RGB, colours at full resolution, as one row's chunk."""
     import cv2
@@ -38,16 +32,15 @@ def write_jpeg(dataset: h5py.h5d.DatasetID, row: int, image: npt.NDArray[np.uint
     dataset.write_direct_chunk((row, 0, 0, 0), stream.tobytes())
 
 
-def read_jpeg(dataset: h5py.h5d.DatasetID, row: int, out: npt.NDArray[np.uint8]) -> None:
-    """Decode one row's chunk into an image (H, W, 3) uint8 RGB.
+def read_jpeg(stream: bytes, out: npt.NDArray[np.uint8]) -> None:
+    """Decode a stream into an image (H, W, 3) uint8 RGB.
 
     Raises:
-        OSError: the chunk is no JPEG stream of that size.
+        OSError: it is no JPEG stream of that size.
     """
     import cv2
 
-    _, stream = dataset.read_direct_chunk((row, 0, 0, 0))
     image = cv2.imdecode(np.frombuffer(stream, np.uint8), cv2.IMREAD_COLOR)
     if image is None or image.shape != out.shape:
-        raise OSError(f"row {row} of 'frames' must be a JPEG stream of {out.shape}")
+        raise OSError(f"must be a JPEG stream of {out.shape}")
     cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)

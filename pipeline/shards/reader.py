@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,16 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.child_process import Children, CrashError, watchdog
 from pipeline.errors import DatasetError
+from pipeline.files import regular_size
 from pipeline.shards.column import Column, broken
-from pipeline.shards.schema import SHARD_SCHEMA, VideoEntry
+from pipeline.shards.schema import VideoEntry
+from pipeline.shards.validate import REMEDY, check_codes, check_entries, check_levels, check_shard
 
+# What h5py raises for a file that it cannot make sense of.
+READING_FAILS = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
+PATIENCE_CPU_SECONDS = 5.0  # a sound shard is opened in milliseconds
 Rows = Sequence[int] | npt.NDArray[np.integer[Any]] | slice
 
 
@@ -58,7 +65,7 @@ class ShardReader:
     def close(self) -> None:
         """Close the file; a later read opens it again."""
         if self._file is not None and self._pid == os.getpid():
-            self._file.close()
+            _close(self._file)
         self._file, self._columns = None, {}
 
     @property
@@ -67,19 +74,16 @@ class ShardReader:
         return read_entries(self._open())
 
     @property
-    def attributes(self) -> dict[str, Any]:
-        """The file's attributes: schema, storage and what the build recorded."""
-        return dict(self._open().attrs)
-
-    @property
     def k_levels(self) -> npt.NDArray[np.float32]:
         """(L,) float32: K = k_levels[k_codes]."""
         file = self._open()
         if self._k_levels is None:
             try:
-                self._k_levels = file["k_levels"][:]
-            except (OSError, RuntimeError, KeyError) as error:
+                levels = file["k_levels"][:]
+            except READING_FAILS as error:
                 raise broken(self.path, error) from error
+            check_levels(levels, self.path)
+            self._k_levels = levels
         return self._k_levels
 
     def frames(self, rows: Rows, out: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
@@ -88,7 +92,9 @@ class ShardReader:
 
     def k_codes(self, rows: Rows, out: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
         """(n, 224, 224) uint8."""
-        return self._rows("k_codes", rows, out)
+        codes = self._rows("k_codes", rows, out)
+        check_codes(codes, len(self.k_levels), self.path)
+        return codes
 
     def landmarks(self, rows: Rows, out: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
         """(n, 68, 2) float32: x, y in crop pixels, pixel centres at integers."""
@@ -130,39 +136,77 @@ def open_shard(path: Path) -> h5py.File:
     """Open a shard for reading, without file locks (they fail on network file systems; shards never change).
 
     Raises:
-        DatasetError: missing, not HDF5, or of another schema.
+        DatasetError: missing, or not what a shard must be (`pipeline.shards.validate`).
     """
-    if not path.is_file():
-        raise DatasetError(f"{path}: the shard is missing; run the build again, it makes just what is not there")
+    try:
+        regular_size(path, kind=DatasetError)
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{path}: the shard is missing; run the build again, it makes just what is not there"
+        ) from error
     try:
         # No chunk cache: rows come in random order, and it would keep megabytes for every shard that is open.
         file = h5py.File(path, "r", locking=False, rdcc_nbytes=0)
-    except (OSError, RuntimeError) as error:
+    except READING_FAILS as error:
         raise broken(path, error) from error
-    schema = file.attrs.get("schema")
-    if schema != SHARD_SCHEMA:
-        file.close()
-        raise DatasetError(f"{path}: shard schema must be {SHARD_SCHEMA}, got {schema}; build the dataset again")
+    try:
+        check_shard(file, path)
+    except READING_FAILS as error:
+        _close(file)
+        raise broken(path, error) from error
+    except DatasetError:
+        _close(file)
+        raise
     return file
 
 
+def _close(file: h5py.File) -> None:
+    """Close a file of which nothing is needed any more; HDF5 cannot always let go of a damaged one."""
+    with contextlib.suppress(RuntimeError, OSError):
+        file.close()
+
+
 def read_entries(file: h5py.File) -> list[VideoEntry]:
-    """The `videos/` group of an open shard as values."""
-    group = file["videos"]
-    ids, speakers, sums = (
-        group[name].asstr(errors="surrogateescape")[:] for name in ("id", "speaker", "source_sha256")
-    )
-    columns = zip(
-        ids,
-        speakers,
-        sums,
-        group["fps"][:],
-        group["first_row"][:],
-        group["row_count"][:],
-        group["bank"][:],
-        strict=True,
-    )
-    return [
+    """The `videos/` group of an open shard as values.
+
+    Raises:
+        DatasetError: it cannot be read, or says what cannot be.
+    """
+    path = Path(file.filename)
+    try:
+        group = file["videos"]
+        names = [group[name].asstr(errors="surrogateescape")[:] for name in ("id", "speaker", "source_sha256")]
+        numbers = [group[name][:] for name in ("fps", "first_row", "row_count", "bank")]
+    except READING_FAILS as error:
+        raise broken(path, error) from error
+    entries = [
         VideoEntry(str(i), str(s), str(h), float(fps), int(first), int(count), tuple(int(row) for row in bank))
-        for i, s, h, fps, first, count, bank in columns
+        for i, s, h, fps, first, count, bank in zip(*names, *numbers, strict=True)
     ]
+    check_entries(entries, len(file["frames"]), path)
+    return entries
+
+
+def proven_entries(paths: Sequence[Path]) -> list[list[VideoEntry]]:
+    """The videos of some shards, read in a child process: HDF5 may crash or hang over a hostile file.
+
+    What it has read there it can read here: whoever opens these shards now need not fear them any more.
+
+    Raises:
+        DatasetError: a shard is missing, or not what it must be; names the file.
+        BuildError: the child was killed from outside.
+    """
+    found = []
+    with Children(_entries_of) as read:
+        for path in paths:
+            try:
+                found.append(read(path))
+            except CrashError as error:
+                raise DatasetError(f"{path}: the shard is damaged, HDF5 fell over it ({error}); {REMEDY}") from error
+    return found
+
+
+def _entries_of(path: Path) -> list[VideoEntry]:
+    with watchdog(PATIENCE_CPU_SECONDS, busy=True), ShardReader(path) as reader:
+        len(reader.k_levels)
+        return reader.entries

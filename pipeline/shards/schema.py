@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import hdf5plugin
 import numpy as np
 
+from pipeline.rules import Rule
 from pipeline.shards import jpeg
 
 SHARD_SCHEMA = "flnet-shard/1"
 DATASET_SCHEMA = "flnet-dataset/1"
+SHARD_NAME = re.compile(r"[^/]+-\d{4,}-[0-9a-f]{12}\.h5")  # of those that a build writes
 FRAME_SIZE = 224
 LANDMARKS = 68
 
@@ -28,8 +31,35 @@ ROWS: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
     # but not its shape, those of its first frame.
     "crop_transform": ((2, 3), np.float32),
 }
+# What the values of a column must be, looked at whenever some are read.
+VALUES: dict[str, Rule] = {
+    "landmarks": Rule(lambda values: bool((abs(values) < MOST_PIXELS).all()), "finite, crop pixels"),
+    "mouth_openness": Rule(lambda values: bool(((values >= 0) & (values < MOST_PIXELS)).all()), "finite, crop pixels"),
+    "frame_index": Rule(lambda values: bool(((values >= 0) & (values < MOST_FRAMES)).all()), "numbers of frames"),
+    "pts_seconds": Rule(lambda values: bool((abs(values) < 1e9).all()), "finite, in seconds"),
+    "crop_transform": Rule(lambda values: _are_maps(values), "finite maps with a scale above 0"),
+}
 IMAGES = ("frames", "k_codes")  # one row a chunk; the other columns are small
 SMALL_CHUNK_ROWS = 1024
+MOST_LEVELS = 256  # of K: a code is one byte
+MOST_FRAMES = 1 << 24  # in a video, far beyond what a build takes
+MOST_PIXELS = 1e5
+
+
+class VideoColumn(NamedTuple):
+    """One column of the `videos/` group."""
+
+    kind: np.dtype[Any] | None  # None: strings of any length
+    dimensions: int
+    words: str
+
+
+VIDEOS: dict[str, VideoColumn] = {
+    **{name: VideoColumn(None, 1, "a string a video") for name in ("id", "speaker", "source_sha256")},
+    **{name: VideoColumn(np.dtype(np.int32), 1, "an int32 a video") for name in ("first_row", "row_count")},
+    "fps": VideoColumn(np.dtype(np.float64), 1, "a float64 a video"),
+    "bank": VideoColumn(np.dtype(np.int32), 2, "some int32 a video"),
+}
 
 # How `frames` are compressed, losslessly but for jpeg; `k_codes` always as K_FILTERS (see benchmarks/storage.py).
 STORAGES: dict[str, dict[str, Any]] = {
@@ -54,3 +84,7 @@ class VideoEntry:
     first_row: int
     row_count: int
     bank: tuple[int, ...]  # rows of the shard's `frames`, most closed mouth first
+
+
+def _are_maps(values: np.ndarray[Any, Any]) -> bool:
+    return bool((abs(values) < 1e9).all() and (values[:, [0, 1], [0, 1]] > 0).all())

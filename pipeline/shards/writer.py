@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pipeline.files import atomic_write
 from pipeline.shards import jpeg
-from pipeline.shards.reader import read_entries
+from pipeline.shards.reader import open_shard, proven_entries, read_entries
 from pipeline.shards.schema import (
     IMAGES,
     K_FILTERS,
@@ -25,6 +25,7 @@ from pipeline.shards.schema import (
     VideoEntry,
 )
 from pipeline.shards.sink import Sink
+from pipeline.shards.streams import chain_of
 
 
 class FrameRow(NamedTuple):
@@ -105,7 +106,7 @@ class _ImageColumn:
 
     def __init__(self, dataset: h5py.Dataset) -> None:
         self._id: h5py.h5d.DatasetID = dataset.id
-        self._jpeg = jpeg.is_jpeg(self._id)
+        self._jpeg = chain_of(self._id.get_create_plist()) == (jpeg.JPEG_FILTER,)
         self._shape = (1, *dataset.shape[1:])
         self._rows, self._memory = self._id.get_space(), h5py.h5s.create_simple(self._shape)
 
@@ -140,12 +141,13 @@ def merge_shards(path: Path, parts: Sequence[Path | Part], attributes: Mapping[s
     Raises:
         ValueError: the parts' levels of K or storage differ, or a video is not in its shard.
     """
+    proven_entries([part.shard if isinstance(part, Part) else part for part in parts])
     entries: list[VideoEntry] = []
     pieces: list[tuple[Path, slice]] = []
     total = 0
     for part in parts:
         shard = part.shard if isinstance(part, Part) else part
-        with h5py.File(shard, "r") as source:
+        with open_shard(shard) as source:
             for entry in _wanted(source, part):
                 bank = tuple(row - entry.first_row + total for row in entry.bank)
                 entries.append(replace(entry, first_row=total, bank=bank))
@@ -154,7 +156,7 @@ def merge_shards(path: Path, parts: Sequence[Path | Part], attributes: Mapping[s
             levels, storage = source["k_levels"][:], source.attrs["storage"]
     with atomic_write(path) as temporary, _create(temporary, total, levels, storage, attributes) as file:
         for (shard, rows), entry in zip(pieces, entries, strict=True):
-            with h5py.File(shard, "r") as source:
+            with open_shard(shard) as source:
                 if source.attrs["storage"] != storage or not np.array_equal(source["k_levels"][:], levels):
                     raise ValueError(f"{shard}: storage or K levels differ from those of {pieces[-1][0]}")
                 _append(file, source, entry.first_row, rows)

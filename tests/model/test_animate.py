@@ -439,7 +439,7 @@ Change = Callable[[dict[str, str], Path, Path], dict[str, str]]
         (lambda flags, _, __: {**flags, "--out": "clip.gif"}, "clip.gif: the result must be a file ending in .mp4"),
         (
             lambda flags, _, __: {**flags, "--image-size": "32x50"},
-            "image_size must be a multiple of 4, at least 32, got 50",
+            "image_size must be a multiple of 4 from 32 to 4096, got 50",
         ),
         (
             lambda flags, _, __: {**flags, "--image-size": "32x"},

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import random
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -81,7 +84,7 @@ torch.save = die_halfway
 save_checkpoint(Path({str(tmp_path)!r}), {{"step": 2, "weights": torch.zeros(1000)}}, keep=1)
 """
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == -9
-    assert any(path.name.endswith(".partial") for path in (tmp_path / "checkpoints").iterdir())
+    assert any(path.name.endswith(".part") for path in (tmp_path / "checkpoints").iterdir())
     found = load_latest(tmp_path)
     assert found is not None
     assert found[0] == checkpoint_path(tmp_path, 1)
@@ -109,3 +112,65 @@ def test_a_checkpoint_of_another_loss_says_what_has_changed(tmp_path: Path) -> N
     torch.save({"schema": [1], "step": 1}, path)
     with pytest.raises(InputError, match=r"schema must be 2, got \[1\]"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_no_flipped_bit_loads_other_weights(tmp_path: Path, sealed: bool) -> None:
+    """With the seal every flip is found; in a file of before, the zip's own sums find those in what is loaded."""
+    weights = torch.randn(3000)
+    path = save_checkpoint(tmp_path, {"step": 1, "weights": weights}, keep=1)
+    if not sealed:
+        torch.save({"schema": 2, "step": 1, "weights": weights}, path)
+    whole = path.read_bytes()
+    dice = random.Random(0)
+    found = 0
+    for _ in range(200):
+        place = dice.randrange(len(whole))
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << dice.randrange(8))]) + whole[place + 1 :])
+        try:
+            assert torch.equal(load_checkpoint(path)["weights"], weights)
+        except InputError:
+            found += 1
+    assert found == 200 if sealed else found > 170
+
+
+def test_any_program_reads_a_sealed_file(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, payload(1), keep=1)
+    assert torch.equal(torch.load(path, weights_only=True)["weights"]["a"], torch.arange(4.0))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.comment.startswith(b"flnet sha256 ")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_what_is_no_number_is_named(tmp_path: Path, number: float) -> None:
+    path = save_checkpoint(tmp_path, {"step": 1, "generator": {"a": [torch.tensor([0.0, number])]}}, keep=1)
+    with pytest.raises(InputError, match=r"step-00000001\.pt: generator\.a\.0 must be finite numbers"):
+        load_checkpoint(path)
+
+
+def test_a_file_that_swells_is_refused(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, {"step": 1, "weights": torch.zeros(1_000_000)}, keep=1)
+    packed = tmp_path / "packed.pt"
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            target.writestr(entry.filename, source.read(entry))
+    assert packed.stat().st_size < 10_000
+    with pytest.raises(InputError, match="must be a torch file of stored parts"):
+        load_checkpoint(packed)
+
+
+def test_laughter_ends(tmp_path: Path) -> None:
+    """Lists of lists of lists, each twice in the next: little to store, and without end to walk through."""
+    laugh: list[object] = ["ha"]
+    for _ in range(60):
+        laugh = [laugh, laugh]
+    path = save_checkpoint(tmp_path, {"step": 1, "weights": laugh}, keep=1)
+    assert load_checkpoint(path)["step"] == 1
+
+
+def test_pipes_and_devices_are_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pt")
+    (tmp_path / "zero.pt").symlink_to("/dev/zero")
+    for name in ("pipe.pt", "zero.pt"):
+        with pytest.raises(InputError, match="must be a regular file"):
+            load_checkpoint(tmp_path / name)

@@ -30,7 +30,7 @@ def test_sizes_are_height_by_width(text: str, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [("large", "must be a number or HEIGHTxWIDTH, got 'large'"), ("1x2x3", "got '1x2x3'"), ("64x90", "got 90"),
-     ("28", "a multiple of 4, at least 32, got 28")],
+     ("28", "a multiple of 4 from 32 to 4096, got 28")],
 )  # fmt: skip
 def test_sizes_that_the_network_does_not_take(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):

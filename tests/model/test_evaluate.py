@@ -173,7 +173,7 @@ def test_the_command_writes_json_table_and_pictures(
     assert (results["image_size"], results["warp_margin_px"]) == ("48x96", 9.0)
     assert "| run | 48x96 |" in capsys.readouterr().out
     assert main([*arguments, "--checkpoint", str(run), "--image-size", "48x90"]) == 1
-    assert "image_size must be a multiple of 4, at least 32, got 90" in capsys.readouterr().err
+    assert "image_size must be a multiple of 4 from 32 to 4096, got 90" in capsys.readouterr().err
     assert main([*arguments, "--checkpoint", str(tmp_path / "none.pt")]) == 1
     assert "none.pt: no such checkpoint" in capsys.readouterr().err
 

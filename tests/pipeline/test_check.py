@@ -110,7 +110,8 @@ def test_a_table_that_points_elsewhere_is_not_followed(dataset: Path, tmp_path: 
     contents["shards"][0]["path"] = "shards/../../precious.h5"
     contents["contents_sha256"] = contents_digest(contents)
     (dataset / "dataset.json").write_text(json.dumps(contents))
-    assert "names shards outside shards/" in only_defect(dataset)
+    with pytest.raises(DatasetError, match=r"shards\[0\]\.path must be shards/<split>/<name>\.h5"):
+        check_dataset(dataset)
     assert main(["check", "--repair", str(dataset)]) == 1
     assert precious.is_file()
 
@@ -125,13 +126,21 @@ def test_repair_leaves_what_is_sound_and_the_build_makes_the_rest(
         file.seek(5000)
         file.write(b"?")
     (dataset / "manifest.csv").unlink()
-    stranger = broken.with_name("stranger.h5")
+    ours = broken.with_name("train-0007-0123456789ab.h5")
+    ours.touch()
+    stranger = broken.with_name("NOTES.md")
     stranger.touch()
     before = sound.stat().st_mtime_ns
     assert main(["check", "--repair", str(dataset)]) == 1
-    assert f"{broken}: removed" in capsys.readouterr().out
+    moved = dataset / "work/removed" / broken.relative_to(dataset)
+    said = capsys.readouterr().out
+    assert f"{broken}: moved to {moved}" in said
+    assert f"{stranger}: dataset.json does not list it; no build made it: move it elsewhere" in said
+    assert moved.stat().st_size > 5000
     assert not broken.exists()
-    assert not stranger.exists()
+    assert not ours.exists()
+    assert stranger.exists()
+    stranger.unlink()
     assert not finish.dataset_done(dataset, plan)
     assert [chunk_done(dataset, chunk) for chunk in plan.chunks].count(False) == 1
     for chunk in plan.chunks:
@@ -142,12 +151,43 @@ def test_repair_leaves_what_is_sound_and_the_build_makes_the_rest(
     assert sound.stat().st_mtime_ns == before
 
 
+def test_repair_follows_no_link(dataset: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (dataset / "shards/train").rename(elsewhere)
+    (dataset / "shards/train").symlink_to(elsewhere)
+    files = sorted(elsewhere.iterdir())
+    files[0].write_bytes(b"damaged")
+    assert main(["check", "--repair", str(dataset)]) == 1
+    assert sorted(elsewhere.iterdir()) == files
+    (dataset / "shards").rename(tmp_path / "shards")
+    (dataset / "shards").symlink_to(tmp_path / "shards")
+    assert main(["check", "--repair", str(dataset)]) == 1
+    assert sorted(elsewhere.iterdir()) == files
+
+
+def test_what_is_the_machines_fault_condemns_no_file(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when memory is too short for a plugin of HDF5's: nothing can be read, though every checksum is right."""
+    before = sorted(path for path in dataset.rglob("*") if path.is_file())
+
+    def fail(*_: object) -> None:
+        raise OSError("filter plugin cannot be loaded")
+
+    monkeypatch.setattr("pipeline.shards.column.Column._read_streams", fail)
+    assert main(["check", "--repair", str(dataset)]) == 1
+    said = capsys.readouterr().err.strip()
+    assert "its SHA-256 is right, yet it cannot be read" in said.splitlines()[-1]
+    assert sorted(path for path in dataset.rglob("*") if path.is_file()) == before
+
+
 def test_repair_takes_an_unreadable_table_away(dataset: Path) -> None:
     (dataset / "dataset.json").write_text("{")
     assert main(["check", str(dataset)]) == 1
     assert (dataset / "dataset.json").exists()
     assert main(["check", "--repair", str(dataset)]) == 1
     assert not (dataset / "dataset.json").exists()
+    assert (dataset / "work/removed/dataset.json").exists()
     assert sorted(path.suffix for path in dataset.iterdir() if path.is_file()) == [".csv"]
 
 
@@ -168,7 +208,7 @@ def _set(name: str, value: object) -> Callable[[h5py.File], None]:
         (_set("frame_index", 9999), "frame_index must rise"),
         (_set("landmarks", np.nan), "landmarks must be finite"),
         (_set("k_levels", 0.5), "k_levels are not those"),
-        (_set("videos/first_row", 3), "rows must begin at 0"),
+        (_set("videos/first_row", 3), "its rows must lie within the shard's"),
     ],
 )
 def test_content_that_contradicts_itself(edit: Callable[[h5py.File], None], message: str, dataset: Path) -> None:

@@ -210,7 +210,7 @@ def test_a_segfault_takes_one_video(
     finished(tmp_path / "out", sample_root, plan, max_failures=0.5)
     table = pandas.read_csv(tmp_path / "out/manifest.csv", keep_default_na=False).set_index("id")
     assert table["status"].tolist().count("ok") == 1
-    assert table.loc[bad, "error"] == f"crashed: {sample_root / bad}: the process crashed (SIGSEGV)"
+    assert table.loc[bad, "error"] == f"crashed: {bad}: the process crashed (SIGSEGV)"
     assert len(list(notes.iterdir())) == chunk.CRASHES
 
 

@@ -62,3 +62,14 @@ def test_autocast_does_not_coarsen_the_coordinates() -> None:
         warped = warp_bilinear(image, flow(0.3, 0, 224))
     assert warped.dtype == torch.float32
     torch.testing.assert_close(warped[0, 0, 0, :-1], torch.arange(223.0) + 0.3, rtol=0, atol=1e-3)
+
+
+def test_a_flow_that_is_no_number_ends_nothing() -> None:
+    """grid_sample's backward on a CPU would write where NaN leads it."""
+    flow = torch.full((1, 2, 16, 16), float("nan"))
+    flow[:, :, :8] = float("inf")
+    flow.requires_grad_()
+    image = torch.rand((1, 3, 16, 16), requires_grad=True)
+    warp_bilinear(image, flow).sum().backward()
+    assert image.grad is not None
+    assert torch.isfinite(image.grad).all()

@@ -36,7 +36,7 @@ from pipeline.report.suspicion import find_signs
 from pipeline.result import VideoResult
 from pipeline.settings import Settings, digest_of
 from pipeline.shards import FrameRow, VideoEntry, dataset_digest, merge_shards, open_dataset, write_shard
-from pipeline.track import CORRUPT, Track, save_track
+from pipeline.track import CORRUPT, Track, load_track, save_track
 
 from ..conftest import MakeVideo
 
@@ -202,11 +202,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, make_video: MakeVideo) -> Pat
     config = replace(Settings(), min_face_px=20.0)
     drops = {"no_face": 3, "too_small": 2, "out_of_frame": 3, "other_person": 2, "corrupt": 1}
     kept = np.setdiff1d(np.arange(25), [3, 4, 5, 8, 9, 12, 13, 14, 17, 20, 21])
-    maker.video(
-        "anna/lossy.mp4", "anna", "train", talking(25, 77)[kept], frame_index=kept, drops=drops, sha256="5" * 64
-    )
+    sha256 = sha256_of(source)
+    maker.video("anna/lossy.mp4", "anna", "train", talking(25, 77)[kept], frame_index=kept, drops=drops, sha256=sha256)
     maker.results[-1] = (replace(maker.results[-1][0], frames_seen=25), maker.results[-1][1])
-    save_track(track_file(maker.root, "anna/lossy.mp4"), track, "5" * 64)
+    save_track(track_file(maker.root, "anna/lossy.mp4"), track, sha256)
     root = maker.finish()
     contents = json.loads((root / "dataset.json").read_text())
     contents["config"]["min_face_px"] = config.min_face_px
@@ -291,7 +290,8 @@ def test_same_dataset_same_bytes(made: Path, page: str, tmp_path: Path) -> None:
 
 
 def test_dropped_frames_are_shown(made: Path) -> None:
-    examples = {example.reason: example for example in drop_examples(gather(open_dataset(made)), progress=False)}
+    found = drop_examples(gather(open_dataset(made)), made / "corpus", progress=False)
+    examples = {example.reason: example for example in found}
     assert {reason: example.frame for reason, example in examples.items()} == {
         "no_face": 4,
         "too_small": 9,
@@ -312,10 +312,32 @@ def test_works_without_work_and_sources(made: Path, tmp_path: Path) -> None:
     bare = shutil.copytree(made, tmp_path / "bare", ignore=shutil.ignore_patterns("report", "work"))
     assert "No picture: the work folder is gone" in write_report(bare).read_text(encoding="utf-8")
     assert data_of((bare / "report" / "index.html").read_text())["videos"]["score"] == [None] * 11
-    moved = shutil.copytree(made, tmp_path / "moved", ignore=shutil.ignore_patterns("report"))
-    manifest = (moved / "manifest.csv").read_text("utf-8", "surrogateescape").replace("/corpus/", "/gone/")
-    (moved / "manifest.csv").write_text(manifest, "utf-8", "surrogateescape")
-    assert "No picture: the source video is not at" in write_report(moved).read_text(encoding="utf-8")
+    assert "No picture: source videos are not shown; --source-pictures" in write_report(made).read_text(
+        encoding="utf-8"
+    )
+    assert "No picture: the source video is not there any more" in write_report(
+        made, sources=tmp_path / "gone"
+    ).read_text(encoding="utf-8")
+
+
+def test_no_source_is_shown_but_the_one_that_the_build_read(made: Path, make_video: MakeVideo, tmp_path: Path) -> None:
+    """A manifest may name any file; what the page shows is passed on."""
+    private = make_video("private.mp4", source="testsrc2=size=320x240:rate=25:duration=2")
+    corpus = tmp_path / "corpus" / "anna"
+    corpus.mkdir(parents=True)
+    shutil.copy(private, corpus / "lossy.mp4")
+    shutil.copy(private, tmp_path / "private.mp4")
+    gathered = gather(open_dataset(made))
+    assert not any(example.picture for example in drop_examples(gathered, tmp_path / "corpus", progress=False))
+    root = shutil.copytree(made, tmp_path / "made")
+    track = load_track(track_file(made, "anna/lossy.mp4"), sha256_of(made / "corpus/anna/lossy.mp4"))
+    assert track is not None
+    save_track(track_file(root, "anna/lossy.mp4"), track, sha256_of(private))
+    for path, is_shown in (("anna/lossy.mp4", True), ("../private.mp4", False)):
+        entries = [replace(entry, path=path, sha256=sha256_of(private)) for entry in gathered.entries]
+        forged = replace(gathered, dataset=open_dataset(root), entries=entries)
+        found = drop_examples(forged, tmp_path / "corpus", progress=False)
+        assert any(example.picture for example in found) == is_shown, path
 
 
 def test_low_score_comes_from_the_track(made: Path) -> None:
