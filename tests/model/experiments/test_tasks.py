@@ -1,0 +1,95 @@
+"""The experiments end to end, as a user runs them: killed and gone on with, a run that diverges, and bad flags."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from model.experiments.runs import RunFolder
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+BIN = Path(sys.executable).parent
+TASK_FAILED, UNHANDLED = 30, 40
+SMALL = (
+    "--steps", "2", "--image-size", "32", "--base-channels", "4", "--batch-size", "4", "--stride", "3",
+    "--device", "cpu", "--loader-workers", "0", "--seeds", "0", "--workers", "1",
+)  # fmt: skip
+
+
+def start(dataset: Path, out: Path, *flags: str) -> subprocess.Popen[str]:
+    command = [BIN / "luigi", "--module", "model.experiments", "Table1", "--datasets", f"timit={dataset}"]
+    paths = os.pathsep.join((str(REPOSITORY), os.environ.get("PYTHONPATH", "")))
+    return subprocess.Popen(
+        [*command, "--out", out, *SMALL, *flags], cwd=REPOSITORY, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
+    )  # fmt: skip
+
+
+def test_killed_between_trainings_the_same_command_finishes_the_table(tiny_dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = RunFolder(out, "timit", "x2face-published", 0)
+    killed = start(tiny_dataset, out, "--networks", "x2face")
+    deadline = time.monotonic() + 120
+    while not first.ended and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    assert first.ended
+    assert not (out / "table1.md").exists()
+    written = first.last_checkpoint.stat().st_mtime_ns
+    again = start(tiny_dataset, out, "--networks", "x2face")
+    said, error = again.communicate(timeout=200)
+    assert again.returncode == 0, error
+    assert first.last_checkpoint.stat().st_mtime_ns == written, "not trained again"
+    rows = [line.split("|")[1].strip() for line in (out / "table1.md").read_text().splitlines() if line[:1] == "|"]
+    titles = ["X2Face, 5 sources", "… strong: 5 weighted in training, identity start, Adam"]
+    assert [row for row in rows[:8] if row in titles] == titles
+    assert (out / "table1.md").read_text() in said
+    results = json.loads((out / "table1.json").read_text())["results"]["timit"]
+    assert {key: list(seeds) for key, seeds in results.items()} == {"x2face": ["0"], "x2face-strong": ["0"]}
+    assert all(run["batches_seen"] == 12 and run["sees_target"] for seeds in results.values() for run in seeds.values())
+    assert first.hours > 0
+    assert (out / "figure3.png").is_file()
+    once_more = start(tiny_dataset, out, "--networks", "x2face")
+    assert once_more.communicate(timeout=60)[0].splitlines()[-1].endswith("table1.md: complete already, nothing to do")
+
+
+def test_what_diverges_has_its_row_and_the_status_tells(tiny_dataset: Path, tmp_path: Path) -> None:
+    flags = ("--networks", "x2face", "--protocols", "published", "--train-flags", "--learning-rate 1e30")
+    for _ in range(2):  # found done, and still no success
+        failed = start(tiny_dataset, tmp_path, *flags)
+        _, error = failed.communicate(timeout=200)
+        assert failed.returncode == TASK_FAILED, error
+        assert "table1.md is written, but these diverged: timit/x2face-0" in error
+        table = (tmp_path / "table1.md").read_text()
+        assert "| X2Face, 5 sources | diverged | diverged |" in table.splitlines()
+        assert "timit/x2face-0 diverged: python -m model.train: step 2: total is" in table
+    assert not RunFolder(tmp_path, "timit", "x2face-published", 0).last_checkpoint.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--networks", "fomm"), "network must be one of flnet, ganimation, x2face, got 'fomm'"),
+        (("--protocols", "kind"), "--protocols must be some of published, strong, got 'kind'"),
+        (("--seeds", "one"), "--seeds must be whole numbers with commas between, got 'one'"),
+        (("--networks", "flnet", "--protocols", "strong"), "nothing to do"),
+        (("--network-flags", '{"fomm": "--x"}'), "network must be one of"),
+    ],
+)
+def test_bad_flags_are_one_line_before_anything_is_scheduled(
+    tiny_dataset: Path, tmp_path: Path, flags: tuple[str, ...], message: str
+) -> None:
+    failed = start(tiny_dataset, tmp_path / "out", *flags)
+    _, error = failed.communicate(timeout=60)
+    assert failed.returncode == UNHANDLED
+    assert message in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "out").exists()
