@@ -73,3 +73,16 @@ def test_a_flow_that_is_no_number_ends_nothing() -> None:
     warp_bilinear(image, flow).sum().backward()
     assert image.grad is not None
     assert torch.isfinite(image.grad).all()
+
+
+def test_a_flow_that_is_no_number_gives_no_number() -> None:
+    """X2Face has no other loss that would tell that its field is none."""
+    flow = torch.zeros(1, 2, 8, 8)
+    flow[0, 0, 2, 3], flow[0, 1, 5, 5], flow[0, 0, 7, 7] = float("nan"), float("nan"), float("inf")
+    image = torch.rand(1, 3, 8, 8)
+    warped = warp_bilinear(image, flow)
+    nowhere = warped.isnan()
+    assert nowhere[:, :, 2, 3].all()
+    assert nowhere[:, :, 5, 5].all()
+    assert nowhere.sum() == 6
+    torch.testing.assert_close(warped[..., 7, 7], image[..., 7, 7], msg="infinitely far is the border")
