@@ -84,6 +84,6 @@ def test_the_container_is_not_roots() -> None:
     assert lines.index("USER flnet") < next(n for n, line in enumerate(lines) if line.startswith("COPY"))
 
 
-@pytest.mark.parametrize("name", ["worker.sh", "build.sbatch", "train.sbatch"])
+@pytest.mark.parametrize("name", ["worker.sh", "build.sbatch", "train.sbatch", "experiments.sbatch"])
 def test_the_clusters_scripts_are_bash(name: str) -> None:
     subprocess.run(["bash", "-n", str(ROOT / "cluster" / name)], check=True)
