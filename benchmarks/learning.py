@@ -73,14 +73,16 @@ KINDS: dict[str, Kind] = {
         ("--guide", "landmarks", "--ablation", "streams=warp", "--steps", "1"),
     ),
     "pytorch": Kind("PyTorch's initialisation", ("--initialisation", "pytorch")),
-    "no-eq12": Kind("without Eq. 12", undone={"model.training.step.generator_losses": _without_eq12}),
+    "no-eq12": Kind("without Eq. 12", undone={"model.training.recipes.flnet.generator_losses": _without_eq12}),
     "mean-colours": Kind(
-        "Eqs. 12, 13 a mean over the colours", undone={"model.training.step.generator_losses": _mean_over_colours}
+        "Eqs. 12, 13 a mean over the colours",
+        undone={"model.training.recipes.flnet.generator_losses": _mean_over_colours},
     ),
     "margin-units": Kind(
         "offsets divided by the warp margin",
         undone={
-            f"model.{place}.offset_field": _in_units_of_the_margin for place in ("data.to_device", "animation.clip")
+            f"model.{place}.offset_field": _in_units_of_the_margin
+            for place in ("data.to_device", "network.generator", "animation.clip")
         },
     ),
     "adversarial": Kind("with L_adv, history of 320", ("--adversarial-weight", "1")),
