@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO ?= demo
 DEMO_STEPS ?= 2000
 TABLE1 ?= table1
-TABLE1_STEPS ?= 25
+TABLE1_STEPS ?= 20
 
 .PHONY: setup demo table1 test check clean
 
