@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +19,7 @@ from model.experiments.runs import RunFolder
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 BIN = Path(sys.executable).parent
-TASK_FAILED, UNHANDLED = 30, 40
+TASK_FAILED, UNHANDLED, NOT_RUN = 30, 40, 25
 SMALL = (
     "--steps", "2", "--image-size", "32", "--base-channels", "4", "--batch-size", "4", "--stride", "3",
     "--device", "cpu", "--loader-workers", "0", "--seeds", "0", "--workers", "1",
@@ -93,3 +96,35 @@ def test_bad_flags_are_one_line_before_anything_is_scheduled(
     assert message in error
     assert "Traceback" not in error
     assert not (tmp_path / "out").exists()
+
+
+def test_workers_of_one_luigid_train_nothing_twice(tiny_dataset: Path, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    config = tmp_path / "luigid.cfg"
+    config.write_text("[resources]\ngpu = 2\n")
+    command = [BIN / "luigid", "--address", "127.0.0.1", "--port", port, "--state-path", tmp_path / "state"]
+    flags = ("--networks", "x2face", "--protocols", "published", "--seeds", "0,1", "--log-level", "INFO")
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env={**os.environ, "LUIGI_CONFIG_PATH": str(config)}, stderr=subprocess.DEVNULL
+    ) as luigid:
+        try:
+            deadline = time.monotonic() + 30
+            while not _answers(port) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            shared = ("--scheduler-host", "127.0.0.1", "--scheduler-port", port)
+            workers = [start(tiny_dataset, tmp_path / "out", *flags, *shared) for _ in range(2)]
+            logs = [worker.communicate(timeout=200)[1] for worker in workers]
+        finally:
+            luigid.kill()
+    assert {worker.returncode for worker in workers} <= {0, NOT_RUN}, logs
+    done = [task for log in logs for task in re.findall(r"done +(TrainRun\(.*)", log)]
+    assert len(done) == len(set(done)) == 2
+    assert (tmp_path / "out" / "table1.md").is_file()
+
+
+def _answers(port: str) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(port)), timeout=1):
+        return True
+    return False
