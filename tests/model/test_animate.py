@@ -66,14 +66,14 @@ def dataset(corpus: Path, clips: list[Path], tmp_path_factory: pytest.TempPathFa
         source = Source(clip.relative_to(corpus).as_posix(), SPEAKER, "test")
         assert prepare_video(corpus, source, settings, root / "work", None).status == "ok"
         parts.append(places(root / "work", source, settings).shard)
-    merge_shards(root / "shards" / "test.h5", parts)
+    merge_shards(root / "shards" / "test" / "x.h5", parts)
     contents = {
         "schema": "flnet-dataset/1",
         "digest": "d" * 64,
         "corpus": "timit",
         "config": settings.to_dict(),
         "splits": ["test"],
-        "shards": [{"split": "test", "path": "shards/test.h5"}],
+        "shards": [{"split": "test", "path": "shards/test/x.h5"}],
     }
     (root / "dataset.json").write_text(json.dumps(contents))
     return root
