@@ -17,7 +17,7 @@ from typing import IO, Any, cast
 import torch
 
 from pipeline.errors import InputError
-from pipeline.files import regular_size
+from pipeline.files import is_of_the_machine, regular_size
 from pipeline.shards.sink import Sink
 
 _SEAL = re.compile(rb"flnet sha256 ([0-9a-f]{64})")
@@ -56,9 +56,11 @@ def load_sealed(path: Path) -> Any:
         with path.open("rb") as file:
             _check_seal(file, size, path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (InputError, OSError, MemoryError):
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # whatever a hostile file provokes is a fact about that file
+        if is_of_the_machine(error):
+            raise
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise InputError(f"{path}: not a readable checkpoint ({reason[:200]}); {EARLIER}") from error
 

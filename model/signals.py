@@ -1,4 +1,4 @@
-"""SIGTERM and SIGUSR1 (preemption): remembered until the step is finished, kept from helper processes."""
+"""SIGTERM, SIGUSR1 (preemption) and Ctrl-C: remembered until the step is finished, kept from helper processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+from pipeline import interrupts
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+_SAVING = b"\ninterrupted: saving after this step; Ctrl-C again ends at once, without\n"
 
 
 class StopRequest:
@@ -17,12 +20,17 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
+        self._leave = interrupts.Leave("interrupted again, ended at once; go on from the last checkpoint with --resume")
 
     def __bool__(self) -> bool:
         return self.signal is not None
 
-    def receive(self, number: int, _frame: FrameType | None) -> None:
-        """The signal handler: nothing but a note, so that no step is cut short."""
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """The signal handler: nothing but a note, so that no step is cut short; a second Ctrl-C ends everything."""
+        if number == signal.SIGINT:
+            if self.signal is not None:
+                self._leave(number, frame)
+            os.write(2, _SAVING)
         self.signal = signal.Signals(number)
 
 

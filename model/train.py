@@ -22,6 +22,7 @@ from model.training.run import EXIT_DIVERGED, EXIT_PREEMPTED, Run, train
 from model.training.step import DivergenceError
 from pipeline.cli import one_line, run
 from pipeline.errors import InputError
+from pipeline.interrupts import INTERRUPTED
 from pipeline.shards import open_dataset
 
 MAX_FRAMES_PER_VIDEO = 4
@@ -48,8 +49,8 @@ def build_parser(network: str = TrainConfig.network, protocol: str = PUBLISHED) 
         "Flags and defaults below are those of the --network and --protocol named beside --help.",
         epilog="Several GPUs: torchrun --nproc-per-node 8 -m model.train --shards out/ . "
         f"Exit status: 0 done, 1 failed, {EXIT_DIVERGED} a loss was beyond all bounds, {EXIT_PREEMPTED} saved and "
-        "stopped by SIGTERM or SIGUSR1 (run again with --resume). torchrun passes SIGTERM on but not SIGUSR1, and has "
-        "an exit status of its own.",
+        f"stopped by SIGTERM or SIGUSR1, {INTERRUPTED} by Ctrl-C (run again with --resume). "
+        "torchrun passes SIGTERM on but not SIGUSR1, and has an exit status of its own.",
     )
     add = parser.add_argument
     add("--shards", type=Path, required=True, help="the dataset's folder (it holds dataset.json)")

@@ -79,11 +79,16 @@ class Child(Generic[T]):
             sys.stdout.flush()
             sys.stderr.flush()
             parent = os.getpid()
-            self._pid: int | None = os.fork()
-            if self._pid == 0:
-                self._pipe.close()
-                _live_and_die(parent, theirs, work)
-            theirs.close()
+            # Python's own callbacks at a fork would swallow a Ctrl-C: it waits until they are through.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                self._pid: int | None = os.fork()
+                if self._pid == 0:
+                    self._pipe.close()
+                    _live_and_die(parent, theirs, work)
+            finally:
+                theirs.close()
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     @property
     def alive(self) -> bool:
@@ -219,6 +224,7 @@ def _live_and_die(parent: int, pipe: Connection, work: Callable[..., Any]) -> No
         die_with(parent)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGPROF):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         settle_in()
         while (arguments := pipe.recv()) is not None:
             pipe.send(_answer(work, arguments))

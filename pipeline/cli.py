@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 
+from pipeline import interrupts
 from pipeline.errors import FlnetError
 
-INTERRUPTED = 130
+# What a user can do about an error of the system.
+REMEDIES = {
+    errno.ENOSPC: "the disk is full: make room and run the same command again",
+    errno.EDQUOT: "the quota is used up: make room and run the same command again",
+    errno.EFBIG: "the file may not grow further: raise the limit and run the same command again",
+    errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
+}
 
 
 def run(
@@ -22,23 +32,40 @@ def run(
         `main`'s status; 1 after a `FlnetError` or an operating-system error; 130 after Ctrl-C.
     """
     parser.add_argument("--debug", action="store_true", help="show the full traceback of an error")
+    tolerate_any_name()
     args = parser.parse_args(argv)
+    interrupts.handle(interrupts.RaiseOnce())
     try:
         return main(args)
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except (FlnetError, OSError) as error:
+        print(f"\n{parser.prog}: interrupted", file=sys.stderr)
+        return interrupts.INTERRUPTED
+    except BrokenPipeError:  # whoever read this has seen enough, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (FlnetError, OSError, MemoryError, ImportError) as error:
         if args.debug:
             raise
         print(f"{parser.prog}: {one_line(error)}", file=sys.stderr)
         return 1
 
 
+def tolerate_any_name() -> None:
+    """Have names that the terminal cannot show printed with escapes, rather than end in an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def one_line(error: BaseException) -> str:
     """The error's message on a single line, with its type where it is not one of ours."""
     text = printable(" ".join(str(error).split())) or "no message"
-    return text if isinstance(error, FlnetError) else f"{type(error).__name__}: {text}"
+    if isinstance(error, FlnetError):
+        return text
+    remedy = REMEDIES.get(error.errno or 0) if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError):
+        remedy = "memory ran out: use a smaller batch, fewer workers or a larger machine"
+    return f"{type(error).__name__}: {text}" + (f"; {remedy}" if remedy else "")
 
 
 def printable(text: str) -> str:

@@ -21,7 +21,11 @@ _known: dict[tuple[Path, str], str] = {}  # SHA-256 of files as they were at tha
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder in their natural order, `9.png` before `10.png`; hidden files are none."""
-    found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and path.name[0] != "."]
+    found = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.name[0] != "." and not path.is_dir()
+    ]
     return sorted(found, key=lambda path: (_natural(path.name), path.name))
 
 
@@ -53,7 +57,7 @@ def checksum(path: Path) -> str:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            sums = "".join(f"{picture.name}\0{sha256_of(picture)}\n" for picture in pictures_in(path))
+            sums = "".join(f"{picture.name}\0{checksum(picture)}\n" for picture in pictures_in(path))
             return hashlib.sha256(sums.encode("utf-8", "surrogateescape")).hexdigest()
         if not stat.S_ISREG(mode):  # a pipe or a device would give bytes for ever, or none
             raise VideoError("unreadable", f"{path}: is not a regular file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -76,6 +77,11 @@ def regular_size(path: Path, most_bytes: int | None = None, kind: type[FlnetErro
 def _kind_of(mode: int) -> str:
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
     return kinds.get(stat.S_IFMT(mode), "something else")
+
+
+def is_of_the_machine(error: BaseException) -> bool:
+    """Whether an error of reading a file says nothing about what is in it; a place that it names may be senseless."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL, errno.EOVERFLOW)
 
 
 def has_no_link(root: Path, path: Path) -> bool:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays import ArrayRule, read_arrays
 from pipeline.clips import open_clip, region_of
 from pipeline.corpora import Clip
 from pipeline.decode import Frame
+from pipeline.decode.reader import MAX_FRAMES
 from pipeline.decode.times import mended_times
-from pipeline.errors import VideoError
+from pipeline.errors import InputError, VideoError
 from pipeline.files import atomic_write
 from pipeline.geometry import LANDMARKS, Points
 from pipeline.tracking import FaceObservation, FaceTracker, People, TrackSettings
 from pipeline.tracking.region import FaceRegion
 
 MAX_COMPLAINTS = 3  # of ffmpeg's, in a manifest
+MAX_LINES = 1000  # of notes or warnings
+MAX_FPS = 10_000.0
+MAX_SIDE = 1 << 16  # of a picture, in pixels
 NOT_LOOKED_AT = FaceObservation(None, 0.0, 0, "corrupt")
 WHOLE, AFTER_CORRUPT, CORRUPT = 0, 1, 2  # of a picture: the decoder had to make up a part of corrupt ones
 ARRAYS = ("frame_index", "pts_seconds", "sizes", "damage", "landmarks", "score", "faces", "person")
@@ -142,15 +147,60 @@ def save_track(path: Path, track: Track, source_sha256: str) -> None:
 def load_track(path: Path, source_sha256: str) -> Track | None:
     """The track kept for this very file; None where there is none, or the file has changed since."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            if str(kept["source_sha256"]) != source_sha256:
-                return None
-            return Track(
-                fps=float(kept["fps"]),
-                jumps=tuple(kept["jumps"].tolist()),
-                notes=tuple(str(line) for line in kept["notes"]),
-                warnings=tuple(str(line) for line in kept["warnings"]),
-                **{name: kept[name] for name in ARRAYS},
-            )
-    except (FileNotFoundError, BadZipFile, KeyError, ValueError):
+        kept = read_arrays(path, _RULES, "a track")
+        if str(kept["source_sha256"]) != source_sha256:
+            return None
+        track = Track(
+            fps=float(kept["fps"]),
+            jumps=tuple(kept["jumps"].tolist()),
+            notes=tuple(str(line) for line in kept["notes"]),
+            warnings=tuple(str(line) for line in kept["warnings"]),
+            **{name: kept[name].astype(_TYPES[name], copy=False) for name in ARRAYS},
+        )
+    except (FileNotFoundError, InputError, KeyError, ValueError):
         return None  # absent or damaged: it is made again
+    return track if _is_sound(track) else None
+
+
+def _is_sound(track: Track) -> bool:
+    """Whether a track says what a track can say: it is not only read by who wrote it."""
+    rows = {len(getattr(track, name)) for name in ARRAYS}
+    faces = track.landmarks[track.person >= 0] if len(rows) == 1 else track.landmarks[:0]
+    return bool(
+        len(rows) == 1
+        and len(track) > 0
+        and 0 <= track.fps < MAX_FPS
+        and np.isfinite(track.pts_seconds).all()
+        and np.isfinite(track.jumps).all()
+        and (np.diff(track.frame_index) > 0).all()
+        and track.frame_index[0] >= 0
+        and ((track.sizes > 0) & (track.sizes <= MAX_SIDE)).all()
+        and np.isin(track.damage, (WHOLE, AFTER_CORRUPT, CORRUPT)).all()
+        and (np.abs(faces) < MAX_SIDE * 10).all()
+        and np.isnan(track.landmarks[track.person < 0]).all()
+        and (track.person >= -1).all()
+    )
+
+
+_TYPES: dict[str, type[np.generic]] = {
+    **dict.fromkeys(("frame_index", "sizes", "faces", "person"), np.int32),
+    **dict.fromkeys(("landmarks", "score"), np.float32),
+    "pts_seconds": np.float64,
+    "damage": np.int8,
+}
+_SHAPES: dict[str, tuple[int | None, ...]] = {"sizes": (None, 2), "landmarks": (None, LANDMARKS, 2)}
+_RULES = {
+    "source_sha256": ArrayRule("U", (), 1),
+    "fps": ArrayRule("f", (), 1),
+    "jumps": ArrayRule("f", (None,), MAX_LINES),
+    "notes": ArrayRule("Uf", (None,), MAX_LINES),
+    "warnings": ArrayRule("Uf", (None,), MAX_LINES),
+    **{
+        name: ArrayRule(
+            "f" if issubclass(_TYPES[name], np.floating) else "iu",
+            _SHAPES.get(name, (None,)),
+            MAX_FRAMES * math.prod(_SHAPES.get(name, (1,))[1:]),  # type: ignore[arg-type]
+        )
+        for name in ARRAYS
+    },
+}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+from array import array
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays import ArrayRule, read_arrays
+from pipeline.decode.reader import MAX_FRAMES
 from pipeline.errors import InputError
+from pipeline.files import regular_size
 from pipeline.geometry import LANDMARKS, Points
 from pipeline.preparing.crops import ANCHOR
 from pipeline.preparing.tracked_clip import TrackedClip, Transform, crop_track, track_clip
@@ -24,6 +27,12 @@ FITS: tuple[Fit, ...] = get_args(Fit)
 Missing = Literal["hold", "skip", "fail"]
 MISSING: tuple[Missing, ...] = get_args(Missing)
 LANDMARK_SUFFIXES = frozenset({".npz", ".npy", ".csv"})
+MOST_CSV_BYTES = 256 << 20
+MOST_PIXELS = 1e5
+_RULES = {
+    "landmarks": ArrayRule("fiu", (None, LANDMARKS, 2), MAX_FRAMES * LANDMARKS * 2),
+    "fps": ArrayRule("fiu", (), 1),
+}
 DEFAULT_FPS = 25.0
 OUTSIDE_MOUTH = slice(0, 48)
 """The landmarks that a face's size is taken from: those of the mouth move most."""
@@ -121,61 +130,73 @@ def read_landmarks(path: Path) -> tuple[Points, float | None]:
         InputError: it cannot be read, has another shape, or no frame with a face.
     """
     fps = None
-    try:
-        if path.suffix.lower() == ".csv":
-            points = _read_csv(path)
-        else:
-            with np.load(path, allow_pickle=False) if path.suffix.lower() == ".npz" else _Array(path) as file:
-                points = np.asarray(file["landmarks"], np.float32)
-                fps = float(file["fps"]) if "fps" in file else None
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        reason = f"no array named {error}" if isinstance(error, KeyError) else str(error)
-        raise InputError(f"{path}: cannot be read as landmarks ({reason})") from error
-    if points.ndim != 3 or points.shape[1:] != (LANDMARKS, 2) or not len(points):
+    if path.suffix.lower() == ".csv":
+        points = _read_csv(path)
+    else:
+        arrays = read_arrays(path, _RULES, "landmarks")
+        if "landmarks" not in arrays:
+            raise InputError(f"{path}: cannot be read as landmarks (no array named 'landmarks')")
+        points = arrays["landmarks"].astype(np.float32)
+        fps = float(arrays["fps"]) if "fps" in arrays else None
+    if not len(points):
         raise InputError(f"{path}: landmarks must be of shape (n, {LANDMARKS}, 2), got {points.shape}")
     if fps is not None and not 0 < fps < 1000:
         raise InputError(f"{path}: fps must be above 0 and below 1000, got {fps:g}")
-    points = points.copy()
     points[~np.isfinite(points).all((1, 2))] = np.nan
     if np.isnan(points).all():
         raise InputError(f"{path}: no face in any of the driver's {len(points)} frames; use another file")
+    if np.nanmax(np.abs(points)) >= MOST_PIXELS:
+        raise InputError(f"{path}: landmarks must be pixels below {MOST_PIXELS:g}, got {np.nanmax(np.abs(points)):g}")
     return points, fps
 
 
-class _Array(dict[str, npt.NDArray[np.float32]]):
-    """A .npy file in the manner of an .npz one: its only array is `landmarks`."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(landmarks=np.load(path, allow_pickle=False))
-
-    def __enter__(self) -> _Array:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.clear()
-
-
 def _read_csv(path: Path) -> Points:
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(file) if row]
-    if not rows:
-        raise ValueError("the file is empty")
-    columns = list(range(2 * LANDMARKS))
-    if any(_number(cell) is None for cell in rows[0]):
-        header = [name.replace("_", "").lower() for name in rows.pop(0)]
-        columns = [header.index(f"{axis}{point}") for point in range(LANDMARKS) for axis in "xy"]
-    if any(len(row) <= max(columns) for row in rows):
-        raise ValueError(f"a row has fewer than {max(columns) + 1} columns")
-    values = [[_number(row[column]) for column in columns] for row in rows]
-    if any(value is None for row in values for value in row):
-        raise ValueError("a value is not a number")
+    """A row at a time: a file of many frames is many times larger as Python's strings.
+
+    Raises:
+        InputError: it is no table of landmarks.
+    """
+    regular_size(path, MOST_CSV_BYTES)
+    values = array("f")
+    columns: list[int] | None = None
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.reader(file):
+                if not row:
+                    continue
+                if columns is None:
+                    columns, is_header = _columns_of(row)
+                    if is_header:
+                        continue
+                values.extend(_row_values(row, columns))
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as landmarks ({error})") from error
+    if columns is None:
+        raise InputError(f"{path}: cannot be read as landmarks (the file is empty)")
     return np.array(values, np.float32).reshape(-1, LANDMARKS, 2)
+
+
+def _columns_of(row: list[str]) -> tuple[list[int], bool]:
+    """Where x0, y0, x1, ... are, according to the first row, and whether that is a header."""
+    if all(_number(cell) is not None for cell in row):
+        return list(range(2 * LANDMARKS)), False
+    header = [name.strip().replace("_", "").lower() for name in row]
+    return [header.index(f"{axis}{point}") for point in range(LANDMARKS) for axis in "xy"], True
+
+
+def _row_values(row: list[str], columns: list[int]) -> list[float]:
+    if len(row) <= max(columns):
+        raise ValueError(f"a row has fewer than {max(columns) + 1} columns")
+    values = [_number(row[column]) for column in columns]
+    if any(value is None for value in values):
+        raise ValueError("a value is not a number")
+    return [value for value in values if value is not None]
 
 
 def _number(text: str) -> float | None:
     """The value of a cell, NaN where it is empty; None where it is not a number."""
     try:
-        return float(text) if text else float("nan")
+        return float(text) if text.strip() else float("nan")
     except ValueError:
         return None
 

@@ -132,7 +132,7 @@ def _face_of_picture(path: Path, settings: Settings, landmark_model: Path, size:
     try:
         luma, u, v = picture_planes(path)
     except VideoError as error:
-        raise InputError(f"{error}; remove it from the folder") from error
+        raise InputError(str(error)) from error
     seen = FaceTracker(settings.track, landmark_model, studio_range=False).observe(luma)
     if seen.landmarks is None or geometry.face_width(seen.landmarks) < settings.min_face_px:
         return None

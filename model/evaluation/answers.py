@@ -10,7 +10,6 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from model.config import Size
@@ -18,6 +17,7 @@ from model.data.to_device import resize_images, to_network_range
 from model.network.question import Network, Question, evaluating
 from model.trained import InferenceSettings
 from pipeline.errors import InputError
+from pipeline.pictures import open_picture
 
 
 class Answerer(Protocol):
@@ -134,12 +134,9 @@ class ReadyAnswers:
     def _read(self, name: str) -> Tensor:
         path = self.folder / name
         try:
-            with Image.open(path) as picture:
-                pixels = torch.from_numpy(np.array(picture.convert("RGB")))
+            pixels = torch.from_numpy(np.array(open_picture(path)))
         except FileNotFoundError:
             raise InputError(f"{path}: there is no answer to this frame; --write-questions lists them all") from None
-        except (UnidentifiedImageError, OSError) as error:
-            raise InputError(f"{path}: not a readable picture ({error})") from error
         found = Size(*pixels.shape[:2])
         if found != self.size:
             self.resized.add(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import sys
 from collections.abc import Generator
 from contextlib import closing
@@ -27,12 +28,16 @@ from model.training.distributed import Processes
 from model.training.monitor import CONFIG_FILE, Monitor, WaitTimer, write_run_config
 from model.training.progress_pictures import draw_examples, example_batch
 from model.training.step import StepLosses, Trainer
+from pipeline import locks
 from pipeline.errors import InputError
+from pipeline.interrupts import INTERRUPTED
 from pipeline.shards import Dataset
 
 EXIT_DIVERGED = 76
 EXIT_PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: not done, run again with --resume
 TRAIN_SPLIT = "train"
+LOCK_FILE = ".lock"
+PATIENCE_SECONDS = 10.0  # what the processes of a training that was killed may take to be gone
 CONCERN_SHARE = 0.05  # of the steps, after which a recipe may say that something goes wrong
 # Settings that say how a run is carried out. All others must be the checkpoint's when a run is resumed.
 FREE_SETTINGS = frozenset(
@@ -63,7 +68,7 @@ def train(run: Run, processes: Processes, features: PerceptualFeatures | None) -
     """Train until `config.steps` generator steps are done.
 
     Returns:
-        0, or `EXIT_PREEMPTED` after SIGTERM or SIGUSR1 (the state is saved then).
+        0; `EXIT_PREEMPTED` after SIGTERM or SIGUSR1, `INTERRUPTED` after Ctrl-C (the state is saved then).
 
     Raises:
         InputError: the run folder, or the checkpoint in it, does not fit.
@@ -107,13 +112,16 @@ def make_planner(run: Run, processes: Processes) -> BatchPlanner:
 
 
 def claim_run_folder(run: Run) -> None:
-    """Make the run folder.
+    """Make the run folder, and keep others out of it while this process lives.
 
     Raises:
-        InputError: it holds something, and the user did not ask to go on with it; or what it holds is no run.
+        InputError: somebody is training in it; it holds something, and the user did not ask to go on with it; or what
+            it holds is no run.
     """
     run.folder.mkdir(parents=True, exist_ok=True)
-    if not any(run.folder.iterdir()):
+    if not locks.take(run.folder / LOCK_FILE, shared=False, patience_seconds=PATIENCE_SECONDS):
+        raise InputError(f"{run.folder}: another training is at work in this folder; let it end, or give another --out")
+    if not any(path.name != LOCK_FILE for path in run.folder.iterdir()):
         return
     if not run.resume:
         raise InputError(f"{run.folder}: the run folder is not empty; give --resume to go on, or another --out")
@@ -285,4 +293,4 @@ class _Session:
         if self.processes.is_main:
             name = self.stop.signal.name if self.stop.signal else "a signal to another process"
             tqdm.write(f"stopped by {name} after step {step}, saved; go on with --resume", file=sys.stderr)
-        return EXIT_PREEMPTED
+        return INTERRUPTED if self.stop.signal == signal.SIGINT else EXIT_PREEMPTED

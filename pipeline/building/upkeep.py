@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
+from pipeline import locks
 from pipeline.building.chunk import clear_parts
 from pipeline.building.plan import Plan
 from pipeline.building.record import chunk_done
@@ -20,8 +18,6 @@ OWN_FOLDERS = ("shards", "work", "report")
 OWN_FILES = (f".{DATASET_FILE}.", f".{MANIFEST_FILE}.")  # as they are called while they are written
 PATIENCE_SECONDS = 10.0  # what a killed build's processes may take to be gone
 
-_held: dict[Path, IO[str]] = {}
-
 
 def hold_folder(out: Path, shared: bool) -> None:
     """Keep other builds out of a folder for as long as this process lives, however it ends.
@@ -33,32 +29,11 @@ def hold_folder(out: Path, shared: bool) -> None:
     Raises:
         InputError: another build is at work there.
     """
-    path = out.absolute() / "work" / "lock"
-    if path in _held:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a", encoding="utf-8")
-    except OSError:
-        return  # nothing can be written here: the build is complete, or will say so itself
-    mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(file, mode | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise InputError(
-                    f"{out}: another build is at work here; let it end, or share its work: start luigid and give "
-                    "--scheduler-host to all builds, or --rank and --num-ranks"
-                ) from None
-            time.sleep(0.2)
-            continue
-        except OSError:
-            file.close()  # a file system without locks; files are atomic all the same, work may be done twice
-            return
-        _held[path] = file
-        return
+    if not locks.take(out / "work" / "lock", shared, PATIENCE_SECONDS):
+        raise InputError(
+            f"{out}: another build is at work here; let it end, or share its work: start luigid and give "
+            "--scheduler-host to all builds, or --rank and --num-ranks"
+        )
 
 
 def tidy(out: Path, plan: Plan) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 from pipeline.content import PICTURE_SUFFIXES, pictures_in
 from pipeline.decode.frame import Colour, Frame, Plane
 from pipeline.decode.reader import MAX_FRAMES
-from pipeline.decode.stream import MAX_PIXELS
-from pipeline.errors import VideoError
+from pipeline.errors import InputError, VideoError
+from pipeline.pictures import open_picture
 
 # What Pillow's conversion gives (JFIF): BT.601 over the full range, chroma half-way between two columns.
 PICTURE_COLOUR = Colour("smpte170m", full_range=True, chroma_left=False)
@@ -82,15 +82,10 @@ def picture_planes(path: Path) -> tuple[Plane, Plane, Plane]:
     Raises:
         VideoError: it cannot be read; names the file.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError  # here: scheduling reads no pictures
-
     try:
-        with Image.open(path) as file:
-            if file.width * file.height > MAX_PIXELS:
-                raise VideoError("unreadable", f"{path}: is a picture of more than {MAX_PIXELS} pixels")
-            if file.mode[0] in "IF":
-                raise VideoError("unreadable", f"{path}: grey levels of more than 8 bits are not read; convert it")
-            y, u, v = ImageOps.exif_transpose(file).convert("RGB").convert("YCbCr").split()
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise VideoError("unreadable", f"{path}: cannot be read as a picture ({error})") from error
+        y, u, v = open_picture(path).convert("YCbCr").split()
+    except FileNotFoundError as error:
+        raise VideoError("vanished", f"{path}: cannot be read ({error.strerror})") from error
+    except InputError as error:
+        raise VideoError("unreadable", str(error)) from error
     return np.asarray(y), np.asarray(u.reduce(2)), np.asarray(v.reduce(2))

@@ -160,17 +160,45 @@ def training(tiny_dataset: Path, tmp_path: Path) -> Iterator[subprocess.Popen[st
         process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_preemption_saves_and_says_so(training: subprocess.Popen[str], tmp_path: Path, number: signal.Signals) -> None:
-    """The signal goes to the whole process group, loader worker and all, as schedulers send it."""
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)])
+def test_preemption_saves_and_says_so(
+    training: subprocess.Popen[str], tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    """The signal goes to the whole process group, loader worker and all, as schedulers and terminals send it."""
     os.killpg(training.pid, number)
     error = training.communicate(timeout=60)[1]
-    assert training.returncode == 75, error
+    assert training.returncode == status, error
     (checkpoint,) = list_checkpoints(tmp_path)
     step = load_checkpoint(checkpoint)["step"]
     assert step >= 1
     assert f"stopped by {number.name} after step {step}, saved" in error
     assert "Traceback" not in error
+
+
+def test_ctrl_c_twice_ends_at_once_and_leaves_nobody(training: subprocess.Popen[str]) -> None:
+    helpers = psutil.Process(training.pid).children(recursive=True)
+    training.send_signal(signal.SIGINT)
+    time.sleep(0.02)
+    training.send_signal(signal.SIGINT)
+    error = training.communicate(timeout=60)[1]
+    assert training.returncode == 130, error  # whether or not the step was over in between
+    assert "Traceback" not in error
+    assert psutil.wait_procs(helpers, timeout=30)[1] == []
+
+
+def test_a_second_training_in_the_same_folder_is_refused(
+    training: subprocess.Popen[str],
+    tiny_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("model.training.run.PATIENCE_SECONDS", 0.1)
+    before = (tmp_path / "metrics.csv").read_bytes()
+    assert main(["--shards", str(tiny_dataset), "--out", str(tmp_path), "--resume", *SMALL]) == 1
+    assert "another training is at work in this folder" in capsys.readouterr().err
+    assert (tmp_path / "metrics.csv").read_bytes().startswith(before)
+    assert training.poll() is None
 
 
 def test_a_killed_run_leaves_no_worker_behind(training: subprocess.Popen[str]) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 import pandas
 import pytest
 
-from pipeline import child_process, content
+from pipeline import child_process, content, locks
 from pipeline.building import chunk, finish, upkeep
 from pipeline.building.chunk import Pool, build_chunk, prepare_safely
 from pipeline.building.plan import Plan, make_plan, save_inventory
@@ -533,15 +533,15 @@ def test_of_two_inventories_the_first_counts(tmp_path: Path) -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(upkeep, "PATIENCE_SECONDS", 0.5)
     yield
-    while upkeep._held:
-        upkeep._held.popitem()[1].close()
+    while locks.held:
+        os.close(locks.held.popitem()[1])
 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(("ours", "theirs", "fits"), [(False, False, False), (False, True, False), (True, True, True)])
 def test_a_second_build_in_the_same_folder(ours: bool, theirs: bool, fits: bool, tmp_path: Path) -> None:
     def hold() -> None:
-        upkeep._held.clear()
+        locks.held.clear()
         upkeep.hold_folder(tmp_path, theirs)
 
     upkeep.hold_folder(tmp_path, ours)

@@ -213,7 +213,7 @@ def test_what_is_wrong_with_answers_is_one_line(
         (["--answers", "x"], "--answers must be NAME=FOLDER, got 'x'"),
         (["--answers", f"x={tmp_path / 'none'}"], "none: no such folder of answers"),
         (["--answers", f"x={empty}"], "000000.png: there is no answer to this frame; --write-questions lists them all"),
-        (["--answers", f"x={broken}"], "000000.png: not a readable picture"),
+        (["--answers", f"x={broken}"], "000000.png: cannot be read as a picture"),
         (["--answers", f"x={empty}", f"x={empty}"], "--answers: the name 'x' is taken; choose another"),
         (["--checkpoint", str(run), "--answers", f"ours={empty}"], "the name 'ours' is taken"),
         (["--checkpoint", str(run), "--source", "nearest"], "--source is nothing to a Generator; leave it out"),
