@@ -11,7 +11,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from model.config import Size
-from model.data.loader import Batch, BatchDataset, ShardPool, batches
+from model.data.batch import Batch
+from model.data.examples import evaluation_split
+from model.data.loader import BatchDataset, ShardPool, batches
 from model.data.sampler import Group, fixed_groups
 from model.data.to_device import prepare_batch, question_of
 from model.evaluation.answers import Answerer, NetworkAnswers, frame_name
@@ -21,7 +23,6 @@ from model.network.nearest import nearest_landmarks
 from model.network.question import Network
 from model.pictures import require_finite
 from model.trained import InferenceSettings
-from model.training.progress_pictures import evaluation_split
 from pipeline.errors import DatasetError
 from pipeline.shards import Dataset, ShardReader, Video
 
