@@ -68,7 +68,7 @@ test: check
 # The documentation as a site of its own, to open from the disk; a link that leads nowhere is an error.
 docs: $(STAMP)
 	@test -x $(BIN)/mkdocs || $(BIN)/pip install --constraint constraints.txt --quiet --editable '.[dev,docs]'
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(TABLE1) site *.egg-info .mypy_cache .ruff_cache .pytest_cache
