@@ -41,8 +41,9 @@ from model.training.machine import Machine
 from model.training.monitor import WaitTimer
 from model.training.step import Trainer
 from pipeline.cli import run
+from pipeline.geometry import LANDMARKS
 from pipeline.shards import open_dataset
-from pipeline.shards.schema import FRAME_SIZE, LANDMARKS
+from pipeline.shards.schema import FRAME_SIZE
 
 K_LEVELS = 196
 

@@ -21,8 +21,9 @@ from model.data.sampler import Group
 from model.data.shared_memory import Placed, Received, Ring, SlotFullError, bytes_needed
 from model.signals import held_back_signals, obey_only_parent
 from pipeline.errors import DatasetError, FlnetError
+from pipeline.geometry import LANDMARKS
 from pipeline.shards import ShardReader
-from pipeline.shards.schema import FRAME_SIZE, LANDMARKS
+from pipeline.shards.schema import FRAME_SIZE
 
 # More than TCD-TIMIT has: opening one again costs as much as reading a batch, keeping it open 0.7 MB.
 MAX_OPEN_SHARDS = 128

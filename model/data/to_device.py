@@ -15,6 +15,7 @@ from model.data.batch import Batch, PreparedBatch
 from model.network.losses import landmark_weights
 from model.network.offsets import offset_field
 from model.network.question import Question
+from model.pixels import from_levels
 
 
 def prepare_batch(batch: Batch, device: torch.device, size: Size) -> PreparedBatch:
@@ -89,4 +90,4 @@ def _area_matrix(stored: int, size: int, device: torch.device) -> Tensor:
 
 def to_network_range(frames: Tensor) -> Tensor:
     """uint8 (..., H, W, 3) in 0 to 255 to float32 (..., 3, H, W) in [-1, 1]."""
-    return frames.movedim(-1, -3).float() / 127.5 - 1.0
+    return from_levels(frames.movedim(-1, -3))

@@ -22,6 +22,7 @@ from model.evaluation.metrics import Examined, FrameMetric, Metric, Scores, l1_f
 from model.network.nearest import nearest_landmarks
 from model.network.question import Network
 from model.pictures import require_finite
+from model.pixels import to_levels
 from model.trained import InferenceSettings
 from pipeline.errors import DatasetError
 from pipeline.shards import Dataset, ShardReader, Video
@@ -170,8 +171,8 @@ def _examine(asked: Answerer, batch: Batch, video: Video, frame_index: Tensor) -
         "trivial": copied_bank_image(prepared.bank, batch.target_openness, batch.bank_openness[batch.group]),
         "landmarks": prepared.bank[torch.arange(len(nearest), device=device), nearest],
     }
-    answers = {name: (image + 1) * 127.5 for name, image in images.items()}
-    target, landmarks = (prepared.target + 1) * 127.5, prepared.target_landmarks
+    answers = {name: to_levels(image) for name, image in images.items()}
+    target, landmarks = to_levels(prepared.target), prepared.target_landmarks
     return Examined(target, answers, landmarks, video.speaker, video.id, frame_index)
 
 
