@@ -8,7 +8,7 @@ DEMO_STEPS ?= 2000
 TABLE1 ?= table1
 TABLE1_STEPS ?= 20
 
-.PHONY: setup demo table1 test check clean
+.PHONY: setup demo table1 test check docs clean
 
 setup: $(STAMP)
 
@@ -60,9 +60,15 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 
 test: check
 	$(BIN)/python -m pytest
 
+# The documentation as a site of its own, to open from the disk; a link that leads nowhere is an error.
+docs: $(STAMP)
+	@test -x $(BIN)/mkdocs || $(BIN)/pip install --constraint constraints.txt --quiet --editable '.[dev,docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:
-	rm -rf $(VENV) $(DEMO) $(TABLE1) *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DEMO) $(TABLE1) site *.egg-info .mypy_cache .ruff_cache .pytest_cache

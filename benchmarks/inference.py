@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 
 from model.config import ModelConfig
+from model.device import choose_device
 from model.export import ExportedGenerator, example_inputs, export_torch
 from model.network.generator import Generator
 from model.network.offsets import offset_field
 from model.trained import load_trained
-from model.training.distributed import choose_device
 from pipeline.cli import run
 
 Run = Callable[[], object]

@@ -29,18 +29,21 @@ from torch import Tensor
 
 from benchmarks.flops import count_parts, iteration_gflop
 from model.config import LossWeights, ModelConfig, Precision, TrainConfig
-from model.data.loader import Batch, BatchDataset, batches
+from model.data.batch import Batch
+from model.data.loader import BatchDataset, batches
 from model.data.sampler import BatchPlanner
+from model.device import choose_device
 from model.network.perceptual import PerceptualFeatures
 from model.networks import schedule_of
 from model.train import default_workers
-from model.training.distributed import Processes, choose_device
+from model.training.distributed import Processes
 from model.training.machine import Machine
 from model.training.monitor import WaitTimer
 from model.training.step import Trainer
 from pipeline.cli import run
+from pipeline.geometry import LANDMARKS
 from pipeline.shards import open_dataset
-from pipeline.shards.schema import FRAME_SIZE, LANDMARKS
+from pipeline.shards.schema import FRAME_SIZE
 
 K_LEVELS = 196
 

@@ -17,9 +17,9 @@ from model.animation.driver import FITS, MISSING, Driver, fit_landmarks, open_dr
 from model.animation.encoder import Sound, clip_writer, kept_parts
 from model.animation.source import Source, source_from_dataset, source_from_pictures, source_from_video
 from model.animation.views import VIEWS, WATERMARK, View, Watermark
+from model.device import choose_device
 from model.pictures import to_pixels
 from model.trained import InferenceSettings, Trained, add_inference_flags, inference_settings, load_trained
-from model.training.distributed import choose_device
 from pipeline.cli import run
 from pipeline.errors import InputError
 from pipeline.preparing.crops import CENTRES

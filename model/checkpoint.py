@@ -20,7 +20,8 @@ from pipeline.rules import short
 
 CHECKPOINT_SCHEMA = 2
 _OLDER = {1: "it has landmark offsets in units of the warp margin and a loss without Eqs. 9 and 12; train it again"}
-FOLDER = "checkpoints"
+FOLDER = "checkpoints"  # of a run's folder, beside its settings:
+CONFIG_FILE = "config.json"
 _NAME = re.compile(r"step-(\d{8})\.pt")
 
 

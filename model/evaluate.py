@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from model.config import Size
+from model.device import choose_device
 from model.evaluation.answers import Answerer, NetworkAnswers, ReadyAnswers
 from model.evaluation.protocol import evaluate
 from model.evaluation.questions import write_questions
@@ -16,7 +17,6 @@ from model.evaluation.selection import Wanted, choose_measures
 from model.evaluation.tables import verdict
 from model.evaluation.temporal import STILL
 from model.trained import add_inference_flags, add_source_flag, inference_settings, load_all
-from model.training.distributed import choose_device
 from pipeline.cli import run
 from pipeline.errors import InputError
 from pipeline.shards import FRAME_SIZE, open_dataset

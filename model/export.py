@@ -26,6 +26,7 @@ from model.trained import InferenceSettings, Trained, add_inference_flags, infer
 from pipeline.cli import run
 from pipeline.errors import BuildError, InputError
 from pipeline.files import atomic_write
+from pipeline.geometry import LANDMARKS
 
 FORMATS = {".pt2": "torch.export", ".onnx": "ONNX"}
 INPUTS = ("bank", "bank_landmarks", "landmarks")
@@ -33,7 +34,6 @@ LARGEST_BATCH, LARGEST_SIDE = 1024, 4096
 TOLERANCE = 1e-3
 """Largest difference of any output value, in [-1, 1], between the network and what was exported."""
 ONNX_PACKAGES = ("onnx", "onnxscript")
-_LANDMARKS = 68
 
 
 class ExportedGenerator(nn.Module):
@@ -88,8 +88,8 @@ def example_inputs(bank_size: int, size: Size, batch: int, seed: int = 0) -> tup
     rng = torch.Generator().manual_seed(seed)
     sides = torch.tensor((size.width, size.height))
     bank = torch.rand((batch, bank_size, 3, *size), generator=rng) * 2 - 1
-    bank_landmarks = (torch.rand((batch, bank_size, _LANDMARKS, 2), generator=rng) * 1.1 - 0.05) * sides
-    landmarks = (torch.rand((batch, _LANDMARKS, 2), generator=rng) * 1.1 - 0.05) * sides
+    bank_landmarks = (torch.rand((batch, bank_size, LANDMARKS, 2), generator=rng) * 1.1 - 0.05) * sides
+    landmarks = (torch.rand((batch, LANDMARKS, 2), generator=rng) * 1.1 - 0.05) * sides
     return bank, bank_landmarks, landmarks
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from model.device import choose_device
 from model.drawing.ablation import ablation_block, missing_columns
 from model.drawing.choice import look_at
 from model.drawing.comparison import comparison_block
@@ -20,7 +21,6 @@ from model.evaluate import add_measures, wanted_from
 from model.evaluation.selection import choose_measures
 from model.pictures import Pixels, save_picture
 from model.trained import add_inference_flags, inference_settings
-from model.training.distributed import choose_device
 from pipeline.cli import run
 from pipeline.errors import InputError
 

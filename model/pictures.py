@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from model.config import Size
+from model.pixels import to_bytes
 from pipeline.errors import BuildError
 from pipeline.files import atomic_write
 
@@ -38,8 +39,7 @@ def require_finite(images: Tensor) -> Tensor:
 
 def to_pixels(images: Tensor) -> Pixels:
     """(B, 3, H, W) in [-1, 1] to (B, H, W, 3) uint8, rounded; values beyond are clipped."""
-    scaled = ((images.detach().float() + 1) * 127.5).round().clamp(0, 255)
-    pixels: Pixels = scaled.to("cpu", torch.uint8).movedim(1, -1).numpy()
+    pixels: Pixels = to_bytes(images.detach()).cpu().movedim(1, -1).numpy()
     return pixels
 
 

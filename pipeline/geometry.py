@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 Points = npt.NDArray[np.float32]
-Affine = npt.NDArray[np.float64]
 
 LANDMARKS = 68
 JAW_RIGHT, JAW_LEFT = 0, 16  # 1 and 17, the ends of the jaw line beside the ears
@@ -58,14 +57,3 @@ def apply_affine(transform: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray
     """Map points by a 2x3 affine map: (2, 3), (..., 2) -> (..., 2)."""
     matrix = np.asarray(transform, np.float64)
     return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
-
-
-def invert_affine(transform: npt.ArrayLike) -> Affine:
-    """The inverse of a 2x3 affine map.
-
-    Raises:
-        numpy.linalg.LinAlgError: the map is singular.
-    """
-    matrix = np.asarray(transform, np.float64)
-    linear = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([linear, -linear @ matrix[:, 2]])

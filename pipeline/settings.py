@@ -15,6 +15,7 @@ from pipeline.rules import from_json
 from pipeline.shards.schema import STORAGES
 from pipeline.tracking import TrackSettings
 
+BANK_SIZE = 5  # N of the paper
 CENTRE_NAMES = ("nose", "eyes")
 SCENES = ("main", "keep")
 AFTER_DAMAGE = ("keep", "drop")
@@ -30,7 +31,7 @@ class Settings:
     # Share of a crop outside the picture above which it is dropped as out_of_frame. As looked at, with eyes, nose and
     # mouth inside (as they must be): crops of 0.51 show a whole face, those of 0.57 mostly stretched edges.
     max_padding: float = 0.55
-    bank_size: int = 5  # N
+    bank_size: int = BANK_SIZE
     k_gamma: float = 0.95  # γ of K ("Objective Functions")
     k_floor: float = 0.3
     smooth_landmarks: float = 0.0  # standard deviation in frames of a Gaussian over the landmarks; 0: none
@@ -54,9 +55,9 @@ class Settings:
         _within("min-seconds", self.min_seconds, 0.0, 10000.0)
         _within("k-gamma", self.k_gamma, 0.01, 0.99)
         _within("k-floor", self.k_floor, 0.01, 0.99)
-        if self.bank_size != Settings.bank_size:  # networks and ablations alike choose from a stored bank of five
+        if self.bank_size != BANK_SIZE:  # networks and ablations alike choose from a stored bank of five
             raise InputError(
-                f"--bank-size must be {Settings.bank_size}, got {self.bank_size}: "
+                f"--bank-size must be {BANK_SIZE}, got {self.bank_size}: "
                 "networks of fewer images are trained on the same banks (model.train --ablation bank=3)"
             )
 

@@ -1,4 +1,4 @@
-"""README's "Where the paper is in the code": every file and function that it names is there."""
+"""What README and docs/ name is there: the files and functions of the paper's table and readings, tests, pages."""
 
 from __future__ import annotations
 
@@ -80,6 +80,33 @@ def test_everything_that_the_table_names_exists() -> None:
         named = [name for name in references(row[-1]) if name[0]]
         assert named, f"the row {row} names no place in the code"
     assert what_is_missing(section(text), ROOT) == []
+
+
+def test_every_reading_names_its_place_in_the_code() -> None:
+    text = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    assert what_is_missing(text, ROOT) == []
+    readings = [part for part in text.split("\n\n") if part.startswith("**")]
+    assert len(readings) > 40
+    # What cannot be compared is a reading of no code.
+    assert [part for part in readings if not any(references(part))] == [readings[-1]]
+
+
+@pytest.mark.parametrize("page", [f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))])
+def test_every_test_that_a_page_names_exists(page: str) -> None:
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    tests = {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text(encoding="utf-8"))}
+    named = re.findall(r"(?:`|::)(test_\w+)(\.py|…|/|)", (ROOT / page).read_text(encoding="utf-8"))
+    for name, ending in named:
+        known = {file.stem for file in files} if ending == ".py" else tests
+        assert name in known or (ending == "…" and any(test.startswith(name) for test in known)), name + ending
+
+
+@pytest.mark.parametrize("page", ["README.md", "manifests/README.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    """Those of docs/ are looked after by `make docs`."""
+    path = ROOT / page
+    links = re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8"))
+    assert [link for link in links if not link.startswith("http") and not (path.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from model.data.to_device import resize_images, resize_landmarks, to_network_ran
 from model.network.generator import Generator, GeneratorOutput
 from model.network.offsets import offset_field
 from model.pictures import require_finite
+from model.pixels import LEVELS_PER_UNIT
 from model.trained import InferenceSettings
 from pipeline.preparing.tracked_clip import Crop, crop_frames
 from pipeline.shards import FRAME_SIZE
@@ -126,7 +127,7 @@ class Reconstruction:
         """Take in the output of some frames and the driver's crops of them."""
         truth = to_network_range(torch.from_numpy(np.stack(crops)).to(out.output.device))
         error = (out.output - resize_images(truth, Size(*out.output.shape[-2:]))).abs().mean((1, 2, 3))
-        self._sum += float(error.double().sum()) * 127.5
+        self._sum += float(error.double().sum()) * LEVELS_PER_UNIT
         self._frames += len(crops)
 
     @property

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from model.checkpoint import CONFIG_FILE
 from model.trained import Trained
-from model.training.monitor import CONFIG_FILE
 from pipeline.errors import DatasetError
 from pipeline.settings import Settings
 from pipeline.shards import Dataset, open_dataset

@@ -17,10 +17,10 @@ from pipeline.decode import PICTURE_COLOUR, picture_planes
 from pipeline.errors import InputError, VideoError
 from pipeline.geometry import Points
 from pipeline.preparing import crops
-from pipeline.preparing.bank import BANK_SIZE, choose_bank
+from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.regions import Box, Region
 from pipeline.preparing.tracked_clip import Crop, crop_frames, resized, track_clip
-from pipeline.settings import Settings
+from pipeline.settings import BANK_SIZE, Settings
 from pipeline.shards import FRAME_SIZE, Dataset, ShardReader, Video
 from pipeline.tracking import FaceTracker
 

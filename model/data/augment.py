@@ -6,14 +6,11 @@ under more light seem to be there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from model.data.to_device import PreparedBatch
+from model.data.batch import PreparedBatch
 
 VARIATION_SIZE = 7  # mirrored (0 or 1); gain of red, green, blue; shift of red, green, blue, in [-1, 1] image values
 GAIN, CHANNEL_GAIN = 0.2, 0.3  # largest deviation from 1: of all channels together, and of each by itself

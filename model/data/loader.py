@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,12 +16,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from model.data.batch import Batch
 from model.data.sampler import Group
 from model.data.shared_memory import Placed, Received, Ring, SlotFullError, bytes_needed
 from model.signals import held_back_signals, obey_only_parent
 from pipeline.errors import DatasetError, FlnetError
+from pipeline.geometry import LANDMARKS
 from pipeline.shards import ShardReader
-from pipeline.shards.schema import FRAME_SIZE, LANDMARKS
+from pipeline.shards.schema import FRAME_SIZE
 
 # More than TCD-TIMIT has: opening one again costs as much as reading a batch, keeping it open 0.7 MB.
 MAX_OPEN_SHARDS = 128
@@ -30,36 +32,6 @@ PREFETCH_BATCHES = 4
 
 class LoaderError(FlnetError):
     """A process that reads batches died."""
-
-
-class Batch(NamedTuple):
-    """B targets from V groups as they lie in the shards (CPU tensors, full size).
-
-    Attributes:
-        targets: (B, H, W, 3) uint8 RGB.
-        target_landmarks: (B, 68, 2) float32 x, y in pixels, pixel centres at integers.
-        k_codes: (B, H, W) uint8; K = k_levels[k_codes].
-        group: (B,) int64, which of the V groups each target belongs to.
-        banks: (V, N, H, W, 3) uint8 RGB, closed mouth to open.
-        bank_landmarks: (V, N, 68, 2) float32.
-        k_levels: (L,) float32, at most 256 of them.
-        target_openness: (B,) float32, measured mouth openness in pixels.
-        bank_openness: (V, N) float32.
-        variation: (V, 7) float32 of `model.data.augment`, or (V, 0).
-        videos: the V target videos' ids, for messages.
-    """
-
-    targets: Tensor
-    target_landmarks: Tensor
-    k_codes: Tensor
-    group: Tensor
-    banks: Tensor
-    bank_landmarks: Tensor
-    k_levels: Tensor
-    target_openness: Tensor
-    bank_openness: Tensor
-    variation: Tensor
-    videos: tuple[str, ...]
 
 
 Item = Batch | Placed | FlnetError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,32 +11,11 @@ from torch.nn import functional as F
 
 from model.config import Size
 from model.data.augment import varied
-from model.data.loader import Batch
+from model.data.batch import Batch, PreparedBatch
 from model.network.losses import landmark_weights
 from model.network.offsets import offset_field
 from model.network.question import Question
-
-
-class PreparedBatch(NamedTuple):
-    """B examples of H × W pixels, float32 on the device.
-
-    Attributes:
-        bank: (B, N, 3, H, W) in [-1, 1].
-        field: (B, N, 2, H, W), ΔF_s: landmark offsets in pixels of a 224-pixel image.
-        target: (B, 3, H, W) in [-1, 1].
-        weight_map: (B, 1, H, W), K in [0.3, 1] (of Eqs. 12 and 13).
-        target_landmarks: (B, 68, 2) in pixels of the resized images.
-        bank_landmarks: (B, N, 68, 2).
-        group: (B,) int64 on the CPU, rising; targets of one group have one bank.
-    """
-
-    bank: Tensor
-    field: Tensor
-    target: Tensor
-    weight_map: Tensor
-    target_landmarks: Tensor
-    bank_landmarks: Tensor
-    group: Tensor
+from model.pixels import from_levels
 
 
 def prepare_batch(batch: Batch, device: torch.device, size: Size) -> PreparedBatch:
@@ -111,4 +90,4 @@ def _area_matrix(stored: int, size: int, device: torch.device) -> Tensor:
 
 def to_network_range(frames: Tensor) -> Tensor:
     """uint8 (..., H, W, 3) in 0 to 255 to float32 (..., 3, H, W) in [-1, 1]."""
-    return frames.movedim(-1, -3).float() / 127.5 - 1.0
+    return from_levels(frames.movedim(-1, -3))

@@ -16,6 +16,7 @@ from model.drawing.corpora import Corpus
 from model.drawing.faces import Values
 from model.evaluation.metrics import MOUTH, hull_mask, mean_inside, region_mask
 from model.evaluation.protocol import cut
+from model.pixels import LEVELS_PER_UNIT
 from pipeline.geometry import Points, mouth_openness
 from pipeline.shards import ShardReader
 
@@ -118,7 +119,7 @@ def look_at(corpus: Corpus, most: int, progress: bool = False) -> list[Seen]:
     for group in tqdm(parts, f"{corpus.name}: choosing frames", unit=" batches", disable=not progress):
         batch, out = corpus.run(corpus.network, [group])
         size = Size(*batch.target.shape[-2:])
-        errors = 127.5 * (out.output - batch.target).abs().mean(dim=1)
+        errors = LEVELS_PER_UNIT * (out.output - batch.target).abs().mean(dim=1)
         mouth = mean_inside(errors, region_mask(batch.target_landmarks[:, MOUTH], size))
         decision = mask_decision(out.selection_masks, hull_mask(batch.target_landmarks, size).to(mouth.device))
         for row, l1, decided in zip(group.target_rows, mouth.tolist(), decision.tolist(), strict=True):

@@ -10,13 +10,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from model.data.batch import PreparedBatch
+from model.data.examples import evaluation_split, load_groups, load_targets
 from model.data.sampler import Group, fixed_groups
-from model.data.to_device import PreparedBatch, question_of
+from model.data.to_device import question_of
 from model.evaluation.answers import NetworkAnswers
 from model.network.generator import GeneratorOutput
 from model.network.question import evaluating
 from model.trained import InferenceSettings, Trained, load_all
-from model.training.progress_pictures import evaluation_split, load_groups, load_targets
 from pipeline.errors import DatasetError, InputError
 from pipeline.shards import Dataset, open_dataset
 

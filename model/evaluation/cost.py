@@ -8,8 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from model.config import Size
 from model.network.question import Network, Question
-
-LANDMARKS = 68
+from pipeline.geometry import LANDMARKS
 
 
 def parameters_of(network: Network) -> int:

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from model.pictures import Pixels, to_pixels
+from model.pixels import from_levels
 from pipeline import geometry
 from pipeline.shards import FRAME_SIZE
 from pipeline.tracking import FaceTracker, TrackSettings
@@ -42,7 +43,7 @@ class LandmarkError:
         """
         wanted = landmarks.double().cpu().numpy()
         errors = [
-            self._error(image, points) for image, points in zip(to_pixels(images / 127.5 - 1), wanted, strict=True)
+            self._error(image, points) for image, points in zip(to_pixels(from_levels(images)), wanted, strict=True)
         ]
         return torch.tensor(errors, dtype=torch.float64)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from model.network.perceptual import WIDTHS, PerceptualFeatures, load_perceptual
 from model.network.published_weights import Weights, verified_weights
+from model.pixels import from_levels
 from pipeline.errors import InputError
 
 STAGES = (*WIDTHS, (512, 512, 512))
@@ -53,7 +54,7 @@ class Lpips:
     @torch.inference_mode()
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
         """(B,) distances of images (B, 3, H, W) in [0, 255], H and W at least 16."""
-        seen, wanted = (self._features(pixels / 127.5 - 1) for pixels in (images, targets))
+        seen, wanted = (self._features(from_levels(pixels)) for pixels in (images, targets))
         return lpips_distance(seen, wanted, self._linear)
 
 

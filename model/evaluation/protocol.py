@@ -11,7 +11,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from model.config import Size
-from model.data.loader import Batch, BatchDataset, ShardPool, batches
+from model.data.batch import Batch
+from model.data.examples import evaluation_split
+from model.data.loader import BatchDataset, ShardPool, batches
 from model.data.sampler import Group, fixed_groups
 from model.data.to_device import prepare_batch, question_of
 from model.evaluation.answers import Answerer, NetworkAnswers, frame_name
@@ -20,8 +22,8 @@ from model.evaluation.metrics import Examined, FrameMetric, Metric, Scores, l1_f
 from model.network.nearest import nearest_landmarks
 from model.network.question import Network
 from model.pictures import require_finite
+from model.pixels import to_levels
 from model.trained import InferenceSettings
-from model.training.progress_pictures import evaluation_split
 from pipeline.errors import DatasetError
 from pipeline.shards import Dataset, ShardReader, Video
 
@@ -169,8 +171,8 @@ def _examine(asked: Answerer, batch: Batch, video: Video, frame_index: Tensor) -
         "trivial": copied_bank_image(prepared.bank, batch.target_openness, batch.bank_openness[batch.group]),
         "landmarks": prepared.bank[torch.arange(len(nearest), device=device), nearest],
     }
-    answers = {name: (image + 1) * 127.5 for name, image in images.items()}
-    target, landmarks = (prepared.target + 1) * 127.5, prepared.target_landmarks
+    answers = {name: to_levels(image) for name, image in images.items()}
+    target, landmarks = to_levels(prepared.target), prepared.target_landmarks
     return Examined(target, answers, landmarks, video.speaker, video.id, frame_index)
 
 

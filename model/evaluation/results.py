@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from model.data.examples import load_targets
 from model.data.to_device import question_of
 from model.evaluation.answers import Answerer, ReadyAnswers
 from model.evaluation.cost import gflop_of, parameters_of
@@ -17,7 +18,6 @@ from model.evaluation.temporal import MOTION_ERROR
 from model.networks import schedule_of
 from model.pictures import Pixels, draw_grid, save_picture
 from model.trained import Trained
-from model.training.progress_pictures import load_targets
 from pipeline.files import atomic_write
 from pipeline.shards import Dataset
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from model.config import Size
 from model.network.precision import at_least_float32
+from pipeline.geometry import LANDMARKS
 
-LANDMARKS = 68
 CONDITION_SIZE = 2 * LANDMARKS
 SPREAD = 0.13
 """The root mean square that conditions are brought to. Action units divided by 5, for which λ_y was published, have

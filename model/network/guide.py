@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LANDMARKS = 68
+from pipeline.geometry import LANDMARKS
+
 REACH = 1 / 16
 """σ of the Gaussian that spreads a landmark's offset over its surroundings, as a share of the image's side."""
 TEMPERATURE_PX = 1.0

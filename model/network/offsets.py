@@ -27,7 +27,7 @@ def offset_field(target: Tensor, source: Tensor, height: int, width: int) -> Ten
 
     As printed: the value at a bank image's landmark s_j is t_j − s_j in pixels. They are pixels of a 224-pixel image
     whatever the size of this one, so that a network at a smaller size reads the same numbers. (Divided by the warp
-    margin, which the paper does not say, the field is too faint beside the images: it covers 1.6 % of the pixels.)
+    margin, which the paper does not say, the field is too faint beside the images: it covers 0.14 % of the pixels.)
 
     Landmarks outside the picture are left out. Where several round to one pixel, the one of highest index wins, on
     every device and with any number of threads: a plain scatter leaves the choice to chance.

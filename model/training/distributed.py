@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
-from pipeline.errors import InputError
+from model.device import choose_device
 
 
 @dataclass(frozen=True)
@@ -98,18 +98,3 @@ def joined_processes(device: str) -> Iterator[Processes]:
         yield Processes(rank, world_size, chosen)
     finally:
         dist.destroy_process_group()
-
-
-def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """The torch device for "auto", "cpu" or "cuda"; each process on a machine gets a GPU of its own.
-
-    Raises:
-        InputError: "cuda" where there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: this torch sees no GPU; use --device cpu or auto")
-    if name == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
-    device = torch.device("cuda", local_rank % torch.cuda.device_count())
-    torch.cuda.set_device(device)
-    return device

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.network.precision import at_least_float32
+from model.pixels import from_levels, to_bytes
 
 
 class ImageHistory:
@@ -49,7 +49,7 @@ class ImageHistory:
             return fakes
         kept = self._draw(fakes.shape[0], fakes.shape[0] - half, fakes.device)
         drawn = self._draw(self._filled, half, fakes.device)
-        return torch.cat((fakes[kept], from_bytes(self._pool[drawn]).to(fakes.dtype)))
+        return torch.cat((fakes[kept], from_levels(self._pool[drawn]).to(fakes.dtype)))
 
     def add(self, fakes: Tensor) -> None:
         """Take in the images of one generator step: all of them until the pool is full, then half of them.
@@ -101,13 +101,3 @@ class ImageHistory:
         """`count` different indices below `population`, on a device, without waiting for what that is at."""
         indices = torch.randperm(population, generator=self._generator)[:count]
         return indices.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else indices.to(device)
-
-
-def to_bytes(images: Tensor) -> Tensor:
-    """[-1, 1] to the nearest of 256 levels, uint8."""
-    return ((at_least_float32(images).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-
-
-def from_bytes(images: Tensor) -> Tensor:
-    """uint8 to [-1, 1] float32."""
-    return images.float() / 127.5 - 1

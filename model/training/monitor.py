@@ -16,9 +16,9 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from model.checkpoint import CONFIG_FILE
 from model.pictures import Pixels, save_picture
 
-CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.csv"
 _PACKAGES = ("torch", "numpy", "h5py", "hdf5plugin", "flnet")
 _GIB = 2**30

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
-from model.config import NetworkConfig, Size
-from model.data.loader import ShardPool, load_batch
-from model.data.sampler import Group, bank_choice, fixed_groups
-from model.data.to_device import PreparedBatch, prepare_batch, question_of
+from model.config import NetworkConfig
+from model.data.batch import PreparedBatch
+from model.data.examples import evaluation_split, load_targets
+from model.data.sampler import Group, fixed_groups
+from model.data.to_device import question_of
 from model.network.question import Network, evaluating
 from model.pictures import Pixels, draw_grid
 from pipeline.errors import DatasetError
 from pipeline.shards import Dataset
 
 EXAMPLES = 4
-
-
-def evaluation_split(dataset: Dataset) -> str | None:
-    """The split that figures and pictures are taken from: "test", else "val"; None where there is neither."""
-    return next((name for name in ("test", "val") if name in dataset.splits), None)
 
 
 def example_groups(dataset: Dataset, split: str, count: int = EXAMPLES) -> list[Group]:
@@ -53,24 +48,6 @@ def example_batch(
     if not groups:
         raise DatasetError(f"{dataset.root}: the split '{split}' has no frame to show as an example")
     return load_targets(groups, device, config.size)
-
-
-def load_targets(groups: Sequence[Group], device: torch.device, size: Size) -> PreparedBatch:
-    """The targets of some groups with their banks; of those of five a network takes what it uses."""
-    pool = ShardPool()
-    try:
-        return prepare_batch(load_batch(groups, pool), device, size)
-    finally:
-        pool.close()
-
-
-def load_groups(
-    groups: Sequence[Group], config: NetworkConfig, device: torch.device, size: Size | None = None
-) -> PreparedBatch:
-    """The targets of some groups with stored banks of five, of which the network's `bank_size` are taken."""
-    choice = bank_choice(config.bank_size)
-    chosen = [replace(group, bank_rows=tuple(group.bank_rows[place] for place in choice)) for group in groups]
-    return load_targets(chosen, device, size or config.size)
 
 
 def draw_examples(network: Network, examples: PreparedBatch) -> Pixels:

@@ -15,17 +15,17 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from model.checkpoint import load_latest, save_checkpoint
+from model.checkpoint import CONFIG_FILE, load_latest, save_checkpoint
 from model.config import TrainConfig
-from model.data.loader import Batch, BatchDataset, batches
+from model.data.batch import Batch, PreparedBatch
+from model.data.loader import BatchDataset, batches
 from model.data.sampler import BatchPlanner
-from model.data.to_device import PreparedBatch
 from model.network.perceptual import PerceptualFeatures
 from model.networks import checkpoint_config
 from model.setting import to_dict
 from model.signals import StopRequest, watched_signals
 from model.training.distributed import Processes
-from model.training.monitor import CONFIG_FILE, Monitor, WaitTimer, write_run_config
+from model.training.monitor import Monitor, WaitTimer, write_run_config
 from model.training.progress_pictures import draw_examples, example_batch
 from model.training.step import StepLosses, Trainer
 from pipeline import locks

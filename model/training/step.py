@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from model.config import Decay, TrainConfig
-from model.data.loader import Batch
-from model.data.to_device import PreparedBatch, prepare_batch
+from model.data.batch import Batch, PreparedBatch
+from model.data.to_device import prepare_batch
 from model.network.perceptual import PerceptualFeatures
 from model.network.precision import at_least_float32
 from model.networks import GENERATOR, kind_of, load_class, schedule_of

@@ -51,7 +51,7 @@ class Pool:
         try:
             from distributed import Client
         except ImportError as error:
-            raise InputError("--joblib-backend dask needs dask: pip install 'flnet[dask]'") from error
+            raise InputError("--joblib-backend dask needs dask: pip install -e '.[dask]' in the clone") from error
         try:
             client = Client(self.dask_scheduler)
         except OSError as error:

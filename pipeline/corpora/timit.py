@@ -7,13 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from pipeline.corpora.source import Inventory, Skipped, Source, as_inventory, one_name
 from pipeline.corpora.tree import video_tree
 from pipeline.errors import InputError
 
-MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
+MANIFESTS = resources.files("manifests")
 GROUPS = ("volunteers", "lipspeakers")
 CAMERAS = ("straightcam", "30degcam")
 LAYOUT = "volunteers/<id>/Clips/<camera>/*.mp4"
@@ -72,10 +73,8 @@ def scan_timit(root: Path, cameras: Sequence[str] = ("straightcam",), extra_spea
 @lru_cache(maxsize=1)
 def timit_split() -> dict[tuple[str, int], tuple[str, bool]]:
     """(group, number) -> (split, whether outside the published split)."""
-    with (MANIFESTS / "tcdtimit_split.csv").open(encoding="utf-8", newline="") as file:
-        return {
-            (row["group"], int(row["number"])): (row["split"], row["published"] == "no") for row in csv.DictReader(file)
-        }
+    rows = csv.DictReader((MANIFESTS / "tcdtimit_split.csv").read_text(encoding="utf-8").splitlines())
+    return {(row["group"], int(row["number"])): (row["split"], row["published"] == "no") for row in rows}
 
 
 def _speaker(root: Path, path: PurePosixPath) -> tuple[str, str, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-BANK_SIZE = 5
+from pipeline.settings import BANK_SIZE
 
 
 def choose_bank(openness: npt.ArrayLike, size: int = BANK_SIZE) -> npt.NDArray[np.int32]:

@@ -1,6 +1,5 @@
 """The dataset on disk: shards (HDF5), `dataset.json`, and the readers that training uses."""
 
-from pipeline.files import atomic_write
 from pipeline.shards.dataset import Dataset, Video, dataset_digest, open_dataset
 from pipeline.shards.reader import ShardReader
 from pipeline.shards.schema import FRAME_SIZE, STORAGES, VideoEntry
@@ -15,7 +14,6 @@ __all__ = [
     "ShardReader",
     "Video",
     "VideoEntry",
-    "atomic_write",
     "dataset_digest",
     "merge_shards",
     "open_dataset",

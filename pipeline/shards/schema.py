@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import hdf5plugin
 import numpy as np
 
+from pipeline.geometry import LANDMARKS
 from pipeline.rules import Rule
 from pipeline.shards import jpeg
 
@@ -16,7 +17,6 @@ SHARD_SCHEMA = "flnet-shard/1"
 DATASET_SCHEMA = "flnet-dataset/1"
 SHARD_NAME = re.compile(r"[^/]+-\d{4,}-[0-9a-f]{12}\.h5")  # of those that a build writes
 FRAME_SIZE = 224
-LANDMARKS = 68
 
 # name -> (shape of one row, type). A row is one frame.
 ROWS: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {

@@ -14,6 +14,7 @@ from PIL import Image
 
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig, Size, TrainConfig
+from model.data.examples import load_groups
 from model.data.sampler import fixed_groups
 from model.evaluate import main
 from model.evaluation.copied_answers import copied_bank_image, nearest_openness
@@ -25,7 +26,7 @@ from model.network.generator import Generator
 from model.setting import to_dict
 from model.train import main as train_main
 from model.trained import InferenceSettings, load_trained
-from model.training.progress_pictures import example_groups, load_groups
+from model.training.progress_pictures import example_groups
 from pipeline.errors import DatasetError
 from pipeline.shards import ShardReader, open_dataset
 

@@ -101,7 +101,7 @@ def test_a_file_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.
 
 def test_onnx_answers_alike(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for package in (*export.ONNX_PACKAGES, "onnxruntime"):
-        pytest.importorskip(package)
+        pytest.importorskip(package, reason="no ONNX: pip install --constraint constraints.txt '.[onnx]'")
     path = checkpoint.parent / "generator.onnx"
     for flags in ([], ["--image-size", "32x64"]):
         assert main(["--checkpoint", str(checkpoint), "--out", str(path), *flags]) == 0

@@ -31,8 +31,9 @@ def pins() -> dict[str, str]:
 
 def requirements() -> set[str]:
     """The names that pyproject.toml asks for, extras included."""
-    listed = re.findall(r"^(?:dependencies|dask|dev) = \[(.*?)\]$", text("pyproject.toml"), re.MULTILINE | re.DOTALL)
-    assert len(listed) == 3
+    names = "dependencies|dask|dev|docs|onnx"
+    listed = re.findall(rf"^(?:{names}) = \[(.*?)\]$", text("pyproject.toml"), re.MULTILINE | re.DOTALL)
+    assert len(listed) == 5
     return {normal(name) for part in listed for name in re.findall(r'"([A-Za-z0-9_.-]+)', part)}
 
 

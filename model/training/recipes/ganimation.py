@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from model.baseline_config import GanimationConfig, GanimationWeights
 from model.config import TrainConfig
+from model.data.batch import PreparedBatch
 from model.data.landmark_statistics import landmark_statistics
-from model.data.to_device import PreparedBatch
 from model.network.ganimation import GanimationCritic, GanimationGenerator, GanimationOutput
 from model.network.ganimation_losses import critic_losses, generator_losses
 from model.networks import DISCRIMINATOR, GENERATOR

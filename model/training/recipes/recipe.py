@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from model.config import TrainConfig
-from model.data.to_device import PreparedBatch
+from model.data.batch import PreparedBatch
 from model.network.perceptual import PerceptualFeatures
 from model.network.question import Network
 from model.networks import DISCRIMINATOR, GENERATOR

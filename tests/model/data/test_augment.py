@@ -10,9 +10,10 @@ import torch
 
 from model.config import Size
 from model.data.augment import VARIATION_SIZE, draw_variation, varied
+from model.data.batch import PreparedBatch
 from model.data.loader import BatchDataset, ShardPool, load_batch
 from model.data.sampler import BatchPlanner
-from model.data.to_device import PreparedBatch, prepare_batch
+from model.data.to_device import prepare_batch
 from model.network.offsets import offset_field
 from pipeline.shards import open_dataset
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from model.config import Size
-from model.data.loader import Batch, BatchDataset, LoaderError, ShardPool, batches, load_batch
+from model.data.batch import Batch
+from model.data.loader import BatchDataset, LoaderError, ShardPool, batches, load_batch
 from model.data.sampler import BatchPlanner, Group, fixed_groups, slice_groups
 from model.data.to_device import prepare_batch, resize_area, resize_landmarks
 from pipeline.errors import DatasetError, InputError

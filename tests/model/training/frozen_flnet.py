@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from model.config import TrainConfig
-from model.data.loader import Batch
-from model.data.to_device import PreparedBatch, prepare_batch
+from model.data.batch import Batch, PreparedBatch
+from model.data.to_device import prepare_batch
 from model.network.discriminator import Discriminator
 from model.network.generator import Generator
 from model.network.losses import discriminator_loss, generator_losses

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from model.config import TrainConfig
-from model.training.history import ImageHistory, from_bytes, to_bytes
+from model.pixels import from_levels, to_bytes
+from model.training.history import ImageHistory
 
 
 def fakes(first: int, count: int = 8) -> Tensor:
@@ -86,7 +87,7 @@ def test_images_are_kept_to_half_a_grey_level() -> None:
     history = ImageHistory(capacity=4, seed=0)
     images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
     history.add(images)
-    torch.testing.assert_close(from_bytes(history.state_dict()["pool"]), images, rtol=0, atol=0.5001 / 127.5)
+    torch.testing.assert_close(from_levels(history.state_dict()["pool"]), images, rtol=0, atol=0.5001 / 127.5)
     assert torch.equal(to_bytes(torch.tensor([-1.0, 0.0, 1.0, 1.5])), torch.tensor([0, 128, 255, 255]).to(torch.uint8))
 
 

@@ -20,9 +20,9 @@ from torch import nn
 from model.baseline_config import GanimationConfig, GanimationWeights, X2FaceConfig, X2FaceWeights
 from model.checkpoint import checkpoint_path, load_checkpoint
 from model.config import LossWeights, ModelConfig, TrainConfig
-from model.data.loader import Batch, BatchDataset, batches
+from model.data.batch import Batch, PreparedBatch
+from model.data.loader import BatchDataset, batches
 from model.data.sampler import BatchPlanner
-from model.data.to_device import PreparedBatch
 from model.training.distributed import Processes, joined_processes
 from model.training.run import Run, make_planner, train
 from model.training.step import DivergenceError, Trainer, rate_share

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -59,7 +60,9 @@ def test_landmarks_are_near_the_drawn_truth(prepared: tuple[Source, Path], sampl
     with ShardReader(places(work, source, SETTINGS).shard) as reader:
         rows = slice(None)
         maps, landmarks, index = reader.crop_transform(rows), reader.landmarks(rows), reader.frame_index(rows)
-    back = np.stack([geometry.apply_affine(geometry.invert_affine(m), p) for m, p in zip(maps, landmarks, strict=True)])
+    back = np.stack(
+        [geometry.apply_affine(cv2.invertAffineTransform(m), p) for m, p in zip(maps, landmarks, strict=True)]
+    )
     drawn = truth["landmarks"][index]
     error = np.linalg.norm(back - drawn, axis=-1).mean(-1) / geometry.eye_distance(drawn)
     assert error.mean() < 0.05
@@ -70,7 +73,7 @@ def test_pixels_are_those_of_the_source(prepared: tuple[Source, Path], sample_ro
     source, work = prepared
     with ShardReader(places(work, source, SETTINGS).shard) as reader:
         crop = reader.frames([0])[0].astype(float) @ [0.299, 0.587, 0.114]
-        inverse = geometry.invert_affine(reader.crop_transform([0])[0])
+        inverse = cv2.invertAffineTransform(reader.crop_transform([0])[0])
     luma = (next(iter(read_frames(sample_root / source.id))).y.astype(float) - 16) * 255 / 219
     grid = np.stack(np.meshgrid(np.arange(40, 184), np.arange(40, 184)), -1)
 

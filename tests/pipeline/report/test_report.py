@@ -494,7 +494,7 @@ def test_broken_manifest_is_named(made: Path, tmp_path: Path) -> None:
 def browser() -> Iterator[Browser]:
     executable = find_browser()
     if executable is None:
-        pytest.skip("no Chromium on the PATH to open the page with")
+        pytest.skip("no Chromium on the PATH to open the page with: apt-get install chromium")
     with Browser(executable) as opened:
         yield opened
 
