@@ -21,7 +21,7 @@ def a_track(frames: int = 6) -> Track:
     seen = np.isfinite(landmarks[:, 0, 0])
     return Track(
         fps=25.0,
-        jumps=0,
+        jumps=(),
         notes=(),
         warnings=("a complaint",),
         frame_index=np.arange(frames, dtype=np.int32),
