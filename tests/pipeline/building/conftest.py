@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from luigi.parameter import UnconsumedParameterWarning
 from luigi.task_register import Register
 
-from pipeline.building import chunk, luigi_tasks, upkeep
+from pipeline import locks
+from pipeline.building import chunk, luigi_tasks
 from pipeline.building.luigi_tasks import Build
 from pipeline.corpora import Source
 
@@ -24,8 +26,8 @@ BuildNow = Callable[..., Built]
 @pytest.fixture
 def build(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildNow]:
     """build(task class, corpus_root=..., out=..., ...) -> whether it ended well, and what it printed."""
-    held: dict[Path, Any] = {}
-    monkeypatch.setattr(upkeep, "_held", held)
+    held: dict[Path, int] = {}
+    monkeypatch.setattr(locks, "held", held)
 
     def run(task: type[Build], **flags: Any) -> Built:
         Register.clear_instance_cache()  # the same command again is another process in real life
@@ -41,8 +43,8 @@ def build(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 
     yield run
     Register.clear_instance_cache()
-    for lock in held.values():
-        lock.close()
+    for file in held.values():
+        os.close(file)
 
 
 @pytest.fixture
