@@ -77,9 +77,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _not_finite(value: Any, names: list[str], seen: set[int]) -> str | None:
-    """The name of the first tensor, or number, that is not finite; each part is looked at once, however often it is
+    """The name of the first tensor, or number, that is not finite or not there ("meta"); each part is looked at once, however often it is
     referred to."""
     if isinstance(value, Tensor):
+        if value.device.type != "cpu":
+            return ".".join(names)  # "meta": a shape without numbers
         sound = not value.is_floating_point() or bool(torch.isfinite(value).all())
         return None if sound else ".".join(names)
     if isinstance(value, float):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MANIFEST_FILE = "manifest.csv"
 MOST_BYTES = 64 << 20  # of a table; 100 000 videos take half of that
+MOST_COLUMNS = 200
 _FORMULA, _QUOTED_FORMULA = re.compile(r"'*[=+\-@\t\r]"), re.compile(r"'+[=+\-@\t\r]")
 TEXT_COLUMNS = ("id", "speaker", "split", "path", "sha256", "shard", "status", "error", "note", "warning")
 
@@ -48,6 +49,7 @@ def read_manifest(path: Path) -> pandas.DataFrame:
 
     try:
         regular_size(path, MOST_BYTES, DatasetError)
+        _check_header(path)
         table = pandas.read_csv(
             path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, encoding_errors="surrogateescape"
         )
@@ -62,6 +64,18 @@ def read_manifest(path: Path) -> pandas.DataFrame:
     for name in TEXT_COLUMNS:
         table[name] = table[name].fillna("").map(plain_cell)
     return table
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a table that is mostly columns: pandas takes minutes over each of them.
+
+    Raises:
+        ValueError: there are too many.
+    """
+    with path.open("rb") as file:
+        columns = file.readline(MOST_BYTES).count(b",") + 1
+    if columns > MOST_COLUMNS:
+        raise ValueError(f"{columns} columns, at most {MOST_COLUMNS} are read")
 
 
 def result_of_row(row: Mapping[str, str]) -> VideoResult:

@@ -146,6 +146,8 @@ def save_track(path: Path, track: Track, source_sha256: str) -> None:
 
 def load_track(path: Path, source_sha256: str) -> Track | None:
     """The track kept for this very file; None where there is none, or the file has changed since."""
+    if not path.is_file():
+        return None  # a folder or a pipe is none, nor is a link in a circle
     try:
         kept = read_arrays(path, _RULES, "a track")
         if str(kept["source_sha256"]) != source_sha256:
@@ -158,7 +160,7 @@ def load_track(path: Path, source_sha256: str) -> Track | None:
             **{name: kept[name].astype(_TYPES[name], copy=False) for name in ARRAYS},
         )
     except (FileNotFoundError, InputError, KeyError, ValueError):
-        return None  # absent or damaged: it is made again
+        return None  # vanished or damaged: it is made again
     return track if _is_sound(track) else None
 
 

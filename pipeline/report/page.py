@@ -182,7 +182,7 @@ def _failure_group(entries: Sequence[Entry], reason: str, places: Sequence[int])
 
 def _build(gathered: Gathered) -> str:
     contents = gathered.dataset.contents
-    size = sum(int(shard["bytes"]) for shard in contents["shards"]) / 1e6
+    size = sum(shard.get("bytes", 0) for shard in contents["shards"]) / 1e6
     facts = {
         "corpus": gathered.dataset.corpus,
         "digest": gathered.dataset.digest,

@@ -13,7 +13,7 @@ import struct
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -62,18 +62,20 @@ class Ended(NamedTuple):
     left: list[str]  # processes
 
 
-def run(command: Callable[[], int], folder: Path, said: Path, trouble: Trouble) -> Ended:
-    """Run a command in a process of its own session, in a folder; its words go to files in `said`."""
-    said.mkdir(exist_ok=True)
+def run(command: Callable[[], int], folder: Path, trouble: Trouble) -> Ended:
+    """Run a command in a process of its own session, in a folder."""
+    words = [_Words(), _Words()]
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
-        _live(command, folder, said, trouble)
+        _live(command, folder, [each.theirs for each in words], trouble)
     begun, sent = time.monotonic(), 0
     hung = False
     while True:
         done, status, used = os.wait4(pid, os.WNOHANG)
+        for each in words:
+            each.read()
         if done:
             break
         passed = time.monotonic() - begun
@@ -85,22 +87,44 @@ def run(command: Callable[[], int], folder: Path, said: Path, trouble: Trouble) 
             os.kill(pid, signal.SIGKILL)
         time.sleep(0.005)
     left = _left(pid)
-    out, err = ((said / name).read_text(encoding="utf-8", errors="surrogateescape") for name in ("out", "err"))
+    out, err = (each.close() for each in words)
     cpu = used.ru_utime + used.ru_stime
     return Ended(os.waitstatus_to_exitcode(status), out, err, cpu, used.ru_maxrss << 10, hung, left)
 
 
-def _live(command: Callable[[], int], folder: Path, said: Path, trouble: Trouble) -> None:
+class _Words:
+    """What a process says, by a pipe: a limit on files is none for it."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = os.pipe()
+        os.set_blocking(self._ours, False)
+        self._said = bytearray()
+
+    def read(self) -> None:
+        """Take what has come."""
+        with contextlib.suppress(BlockingIOError):
+            while more := os.read(self._ours, 1 << 16):
+                self._said += more
+
+    def close(self) -> str:
+        """All that was said."""
+        os.close(self.theirs)
+        self.read()
+        os.close(self._ours)
+        return self._said.decode("utf-8", "surrogateescape")
+
+
+def _live(command: Callable[[], int], folder: Path, pipes: Sequence[int], trouble: Trouble) -> None:
     status = 99
     try:
         atexit._clear()  # the parent's; the command registers its own
         atexit.register(multiprocessing.util._exit_function)
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for number, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(said / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), number)
-        for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(encoding=trouble.encoding, errors="strict")  # type: ignore[union-attr]
+        for number, pipe in zip((1, 2), pipes, strict=True):
+            os.dup2(pipe, number)
+        sys.stdout = open(1, "w", encoding=trouble.encoding, errors="strict", closefd=False)  # noqa: SIM115, PTH123
+        sys.stderr = open(2, "w", 1, trouble.encoding, "backslashreplace", closefd=False)  # noqa: SIM115, PTH123
         os.chdir(folder)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _limit(trouble)

@@ -108,7 +108,10 @@ def _luigi(world: World, task: str, *words: str) -> int:
     sys.argv = ["luigi", "--module", "pipeline", task]
     interrupts.handle(interrupts.Leave("interrupted; finished work is kept, the same command goes on"))
     small = ["--max-failures", "1", "--workers", "1", "--corpus-root", str(world.corpus), "--storage", "lz4"]
-    luigi.cmdline.luigi_run(["--module", "pipeline", task, *small, *words])
+    try:
+        luigi.cmdline.luigi_run(["--module", "pipeline", task, *small, *words])
+    except SystemExit as end:
+        return int(end.code or 0)
     return 0
 
 

@@ -18,7 +18,7 @@ def all_cases(clean: World, seed: int) -> list[Case]:
         *tables.of_dataset(clean, dice),
         *tables.of_manifest(clean, dice),
         *tables.of_records(clean, dice),
-        *tables.of_runs(dice),
+        *tables.of_runs(clean, dice),
         *weights.of_content(clean, dice),
         *weights.of_bytes(dice),
         *arrays.of_landmarks(dice),

@@ -16,6 +16,7 @@ REFUSED, HARMLESS, FAILED = "refused", "harmless", "failed"
 _BAR = re.compile(r"\r?[^\r\n]*?(?:\|[^\r\n|]*\||\d+[a-z]*) ?\d*/?\d* ?\[[^\]\r\n]*\]")  # of tqdm's
 LONGEST_LINE = 1500
 _BESIDE = re.compile(r"^(warning: |interrupted: saving after this step|stopped by SIG\w+ after step)")
+_DIGITS = re.compile(r"\b[0-9a-f]{12}\b")  # of names of unfinished files
 _DEFECTS = ("check", "repair")  # they name what is wrong on stdout, a line each
 _ENDED_BY = {-signal.SIGTERM, -signal.SIGHUP, -signal.SIGUSR1}  # what nobody handles
 
@@ -34,7 +35,7 @@ def judge(case: Case, name: str, ended: Ended, sound: Ended, world: World, touch
         sound: the same command in a sound world.
         touched: of what is another's.
     """
-    faults = [*_of_process(case, ended, sound), *_of_words(name, ended), *_of_files(case, name, ended, world)]
+    faults = [*_of_process(case, ended, sound), *_of_words(case, name, ended), *_of_files(case, name, ended, world)]
     faults += [f"another's file: {each}" for each in touched]
     if faults:
         return Verdict(FAILED, "; ".join(faults))
@@ -57,9 +58,10 @@ def _of_process(case: Case, ended: Ended, sound: Ended) -> list[str]:
     return faults
 
 
-def _of_words(name: str, ended: Ended) -> list[str]:
+def _of_words(case: Case, name: str, ended: Ended) -> list[str]:
     faults = []
     lines = [line for line in _BAR.sub("\n", ended.err).splitlines() if line.strip() and not _BESIDE.match(line)]
+    lines = list(dict.fromkeys(_DIGITS.sub("", line) for line in lines))  # Luigi tries three times, and says so
     both = ended.out + ended.err
     if "Traceback" in both:
         faults.append(f"a traceback: {both.strip().splitlines()[-1][:200]}")
@@ -71,7 +73,8 @@ def _of_words(name: str, ended: Ended) -> list[str]:
         faults.append(f"a line of {max(map(len, both.splitlines()))} letters")
     if re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", both):
         faults.append("control characters on the terminal")
-    if "memory ran out" in both.lower() or "MemoryError" in both or "Unable to allocate" in both:
+    short = case.trouble.memory_bytes is not None
+    if not short and "memory ran out" in both.lower():
         faults.append("more memory asked for than there is")
     return faults
 

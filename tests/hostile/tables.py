@@ -192,7 +192,7 @@ def of_records(clean: World, dice: random.Random, count: int = 45) -> Iterator[C
         yield Case("records of a build", f"{name} {'.'.join(map(str, place))}: {value}, {number}", harm, commands)
 
 
-def of_runs(dice: random.Random) -> Iterator[Case]:
+def of_runs(clean: World, dice: random.Random) -> Iterator[Case]:
     """The settings that a run folder notes."""
 
     def find(world: World) -> Path:
@@ -200,10 +200,10 @@ def of_runs(dice: random.Random) -> Iterator[Case]:
 
     for name, content in TEXTS.items():
         yield Case("settings of a run", name, partial(written, find, content), ("animate", "resume"))
-    tree = {"dataset": {"bank_from": "own", "root": "/nowhere", "config": {"centre": "nose", "face_fraction": 0.6}}}
-    for number in range(10):
-        place, value = dice.choice(list(places(tree))), dice.choice(list(VALUES))
-        content = json.loads(json.dumps(tree))
-        put(content, place, VALUES[value])
-        harm = partial(written, find, json.dumps(content).encode())
-        yield Case("settings of a run", f"{place}: {value}, {number}", harm, ("animate_pictures",))
+    tree = json.loads(find(clean).read_text())
+    grave = [place for place in places(tree) if place[0] == "dataset"]
+    for number in range(20):
+        place, value = dice.choice(grave), dice.choice(list(VALUES))
+        harm = partial(changed, find, place, VALUES[value], False)
+        words = f"{'.'.join(map(str, place))}: {value}, {number}"
+        yield Case("settings of a run", words, harm, ("animate_pictures", "resume"))

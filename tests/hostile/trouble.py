@@ -112,13 +112,8 @@ def held(name: str, world: World) -> None:
     _held.append(file)
 
 
-def busy(name: str, world: World) -> None:
-    (world.run / "config.json").write_text("{}")
-    held(name, world)
-
-
 def of_two(_dice: random.Random) -> Iterator[Case]:
     """Two at work in one folder."""
-    yield Case("two at once", "a training in a run folder", partial(busy, "run/.lock"), ("resume",))
+    yield Case("two at once", "a training in a run folder", partial(held, "run/.lock"), ("resume",))
     yield Case("two at once", "a build in a dataset's folder", partial(held, "dataset/work/lock"), ("build_again",))
     yield Case("two at once", "reading while a build is at work", partial(held, "dataset/work/lock"), ("check", "train"))
