@@ -6,6 +6,7 @@ A corpus, a dataset and a run are made first; each case harms a copy of them, an
 with limits. Prints a table of counts and every failure; exit status 1 if there is one.
 """
 
+# ruff: noqa: E402 - what is set here is read when modules are loaded
 from __future__ import annotations
 
 import os
@@ -40,9 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="hostile-", dir=args.folder) as name:
         bench = Bench(Path(name))
-        cases = [
-            case for case in all_cases(bench.clean, seed) if args.kind in case.kind and args.name in case.name
-        ]
+        cases = [case for case in all_cases(bench.clean, seed) if args.kind in case.kind and args.name in case.name]
         random.Random(seed).shuffle(cases)
         chosen = cases[: args.cases]
         print(f"{len(chosen)} of {len(cases)} cases, --seed {seed}", flush=True)

@@ -16,12 +16,13 @@ from torch import Tensor
 from model.sealed_file import EARLIER, load_sealed, save_sealed
 from pipeline.errors import InputError
 from pipeline.files import UNFINISHED, atomic_write, drop_own_file, walk_own
-from pipeline.rules import short
+from pipeline.rules import between, short
 
 CHECKPOINT_SCHEMA = 2
 _OLDER = {1: "it has landmark offsets in units of the warp margin and a loss without Eqs. 9 and 12; train it again"}
 FOLDER = "checkpoints"  # of a run's folder, beside its settings:
 CONFIG_FILE = "config.json"
+_STEP = between(0, 10**8 - 1)  # as names of files have room for
 _NAME = re.compile(r"step-(\d{8})\.pt")
 
 
@@ -72,17 +73,22 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: checkpoint schema must be {CHECKPOINT_SCHEMA}, got {short(schema)}")
     name = _not_finite(payload, [], set())
     if name is not None:
-        raise InputError(f"{path}: {name} must be finite numbers, got NaN or infinity; {EARLIER}")
+        raise InputError(f"{path}: {name} must be finite numbers, all there, got NaN, infinity or less; {EARLIER}")
+    step, digest = payload.get("step", 0), payload.get("dataset_digest", "")
+    if not _STEP.holds(step) or not isinstance(digest, str):
+        raise InputError(
+            f"{path}: step must be {_STEP.words} and dataset_digest text, got {short(step)}, {short(digest)}"
+        )
     return dict(payload)
 
 
 def _not_finite(value: Any, names: list[str], seen: set[int]) -> str | None:
-    """The name of the first tensor, or number, that is not finite or not there ("meta"); each part is looked at once, however often it is
-    referred to."""
+    """The name of the first tensor, or number, that is not finite, or has not all its numbers in the file.
+
+    Each part is looked at once, however often it is referred to.
+    """
     if isinstance(value, Tensor):
-        if value.device.type != "cpu":
-            return ".".join(names)  # "meta": a shape without numbers
-        sound = not value.is_floating_point() or bool(torch.isfinite(value).all())
+        sound = _is_stored(value) and (not value.is_floating_point() or bool(torch.isfinite(value).all()))
         return None if sound else ".".join(names)
     if isinstance(value, float):
         return None if math.isfinite(value) else ".".join(names)
@@ -91,6 +97,12 @@ def _not_finite(value: Any, names: list[str], seen: set[int]) -> str | None:
     seen.add(id(value))
     parts = value.items() if isinstance(value, Mapping) else enumerate(value)
     return next((found for key, part in parts if (found := _not_finite(part, [*names, f"{key!s:.80}"], seen))), None)
+
+
+def _is_stored(value: Tensor) -> bool:
+    """Whether a tensor is a plain one with a place for each of its numbers: no shape alone, none that repeats a few."""
+    plain = value.device.type == "cpu" and value.layout == torch.strided and not value.is_quantized
+    return plain and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def load_latest(run_folder: Path) -> tuple[Path, dict[str, Any]] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import re
 import stat
@@ -11,8 +12,11 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from pipeline.errors import FlnetError, InputError
+from pipeline.errors import DatasetError, FlnetError, InputError, UnreadableError
+
+MOST_JSON_BYTES = 64 << 20
 
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}\.part")  # the names that `atomic_write` gives
 
@@ -72,6 +76,24 @@ def regular_size(path: Path, most_bytes: int | None = None, kind: type[FlnetErro
     if most_bytes is not None and found.st_size > most_bytes:
         raise kind(f"{path}: must have at most {most_bytes} bytes, got {found.st_size}; name or get another one")
     return found.st_size
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds that anybody may have written.
+
+    Raises:
+        DatasetError: it is no regular file, or too long; `UnreadableError` where it is no JSON.
+        FileNotFoundError: there is none.
+    """
+    regular_size(path, MOST_JSON_BYTES, DatasetError)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"{path}: not readable as JSON ({error}); run the build again") from error
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
 
 
 def _kind_of(mode: int) -> str:

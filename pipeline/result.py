@@ -7,11 +7,19 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from pipeline.corpora import Source
-from pipeline.files import atomic_write
+from pipeline.errors import DatasetError
+from pipeline.files import atomic_write, read_json
+from pipeline.rules import NAME, RELATIVE_PATH, SPLIT, Rule, from_json, is_number
 
 DROP_REASONS = ("no_face", "too_small", "out_of_frame", "other_person", "corrupt", "excluded")
 # Reasons that may lie in the circumstances: such videos are tried again as long as the build is unfinished.
 PASSING_REASONS = ("changed", "crashed", "timeout", "vanished")
+
+
+_COUNT = Rule(lambda value: is_number(value) and 0 <= value < 2**53, "a number, 0 or more")
+_RULES = {"id": RELATIVE_PATH, "split": SPLIT, "speaker": NAME} | dict.fromkeys(
+    ("width", "height", "frames_seen", "frames_kept", "frames_other_faces", "people", "fps", "scale"), _COUNT
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,23 @@ def save_result(path: Path, result: VideoResult) -> None:
 def load_result(path: Path) -> VideoResult | None:
     """A final result that `save_result` wrote; None where there is none, or trying again may give another."""
     try:
-        result = VideoResult(**json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
+        result = from_json(VideoResult, read_json(path))
+        check_result(result)
+    except (FileNotFoundError, DatasetError, ValueError, TypeError):
         return None
     return None if is_passing(result) else result
+
+
+def check_result(result: VideoResult) -> None:
+    """Hold a result that was read from a file against what a result can be.
+
+    Raises:
+        ValueError: the value that is not.
+    """
+    for name, rule in _RULES.items():
+        if not rule.holds(getattr(result, name)):
+            raise ValueError(f"{name} must be {rule.words}")
+    if result.path and not RELATIVE_PATH.holds(result.path):
+        raise ValueError(f"path must be {RELATIVE_PATH.words}")
+    if not all(len(stretch) == 2 for stretch in result.excluded):
+        raise ValueError("excluded must be pairs of numbers")

@@ -58,6 +58,8 @@ RELATIVE_PATH = Rule(
     lambda value: NAME.holds(value) and bool(value) and value[0] != "/" and ".." not in value.split("/"),
     "a path below a folder, without '..'",
 )
+SPLIT_PATTERN = "[^/\0.][^/\0]{0,99}"
+SPLIT = text(SPLIT_PATTERN, "the name of a split")
 SHA256 = text("[0-9a-f]{64}", "64 hexadecimal digits")
 
 
@@ -109,14 +111,22 @@ def from_json(kind: type[Record], values: Any) -> Record:
         raise TypeError(f"must be a mapping, got {short(values)}")
     hints = typing.get_type_hints(kind)
     made = {}
-    for name in values:
-        value, hint = values[name], hints.get(name)
-        if hint is not None and not _fits(hint, value):
+    for name, value in values.items():
+        hint = hints.get(name, object)
+        if not _fits(hint, value):
             raise TypeError(f"{name} must be {getattr(hint, '__name__', hint)}, got {short(value)}")
-        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-            value = from_json(hint, value)
-        made[name] = value
+        made[name] = _made(hint, value)
     return kind(**made)
+
+
+def _made(hint: Any, value: Any) -> Any:
+    """What a type hint makes of a fitting value of JSON's: dataclasses of mappings, tuples of lists."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return next(_made(one, value) for one in inner if _fits(one, value))
+    if origin in (list, tuple):
+        return origin(_made(inner[0], each) for each in value)
+    return from_json(hint, value) if dataclasses.is_dataclass(hint) else value  # type: ignore[arg-type]
 
 
 def _fits(hint: Any, value: object) -> bool:
@@ -127,7 +137,9 @@ def _fits(hint: Any, value: object) -> bool:
     if origin is dict:
         return isinstance(value, dict) and all(_fits(inner[1], each) for each in value.values())
     if origin in (list, tuple):
-        return isinstance(value, list) and all(_fits(inner[0], each) for each in value)
+        any_length = origin is list or inner[-1] is Ellipsis
+        fits = isinstance(value, list) and (any_length or len(value) == len(inner))
+        return fits and all(_fits(inner[0], each) for each in typing.cast(list[object], value))
     if hint is float:
         return is_number(value)
     if hint is int:

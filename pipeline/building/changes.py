@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +16,11 @@ from pipeline.building.plan import Plan
 from pipeline.building.record import ChunkResult, chunk_file, load_chunks, save_chunk
 from pipeline.content import has_changed, stamp_of
 from pipeline.corpora.source import Source, named
-from pipeline.files import sha256_of
+from pipeline.errors import DatasetError
+from pipeline.files import regular_size, sha256_of
 from pipeline.manifest import MANIFEST_FILE, read_rows, result_of_row
 from pipeline.result import VideoResult, blank
-from pipeline.shards.dataset import DATASET_FILE, contents_digest
+from pipeline.shards.dataset import DATASET_FILE, contents_digest, open_dataset
 
 READERS = 4  # files read at a time to see whether they have changed
 
@@ -130,12 +130,17 @@ def restore_records(out: Path, plan: Plan) -> None:
 def _sound_contents(out: Path) -> dict[str, Any]:
     """A finished dataset's table of contents, if it and the manifest are what the build wrote."""
     try:
-        contents = json.loads((out / DATASET_FILE).read_text(encoding="utf-8"))
-        if contents["contents_sha256"] == contents_digest(contents):
-            return dict(contents) if sha256_of(out / MANIFEST_FILE) == contents["manifest_sha256"] else {}
-    except (OSError, ValueError, TypeError, KeyError):
+        contents = open_dataset(out).contents
+        regular_size(out / MANIFEST_FILE, kind=DatasetError)
+        sound = (
+            contents.get("contents_sha256") == contents_digest(contents)
+            and contents.get("manifest_sha256") == sha256_of(out / MANIFEST_FILE)
+            and all({"sha256", "bytes"} <= shard.keys() for shard in contents["shards"])
+            and {"plan", "config_digest"} <= contents.keys()
+        )
+    except (OSError, DatasetError):
         return {}
-    return {}
+    return dict(contents) if sound else {}
 
 
 def _result(row: Mapping[str, str], video: Source) -> VideoResult:

@@ -14,8 +14,10 @@ from pipeline.building.plan import Plan
 from pipeline.building.record import ChunkResult, chunk_done, load_chunks
 from pipeline.content import has_changed
 from pipeline.corpora import Source
-from pipeline.files import atomic_write, drop_own_file, sha256_of
+from pipeline.errors import DatasetError
+from pipeline.files import atomic_write, drop_own_file, is_own_file, read_json, sha256_of
 from pipeline.result import VideoResult, is_passing
+from pipeline.rules import RELATIVE_PATH
 from pipeline.settings import Settings
 
 Kept = tuple[VideoResult, Path]  # what became of a video, and the shard that holds it if it arrived
@@ -38,9 +40,11 @@ class Earlier:
     def of(out: Path, plan: str) -> Earlier | None:
         """What `index_earlier` found for a plan; None where it found nothing."""
         try:
-            return Earlier(out, dict(json.loads(_index_file(out, plan).read_text(encoding="utf-8"))))
-        except (OSError, ValueError):
+            records = read_json(_index_file(out, plan))
+        except (OSError, DatasetError):
             return None
+        sound = isinstance(records, dict) and all(map(RELATIVE_PATH.holds, records.values()))
+        return Earlier(out, records) if sound else None
 
     def find(self, root: Path, videos: Sequence[Source], settings: Settings) -> dict[str, Kept]:
         """Those of some videos that need not be made again, by id.
@@ -71,7 +75,7 @@ class Earlier:
         """Whether a shard is what was recorded: nothing damaged is copied."""
         if record.name not in self._sound:
             shard = self._out / (record.shard or "")
-            self._sound[record.name] = shard.is_file() and sha256_of(shard) == record.sha256
+            self._sound[record.name] = is_own_file(self._out, shard) and sha256_of(shard) == record.sha256
         return self._sound[record.name]
 
 

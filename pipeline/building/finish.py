@@ -16,11 +16,11 @@ from pipeline.building.record import ChunkResult, chunk_file, load_chunk
 from pipeline.building.upkeep import tidy
 from pipeline.cli import printable
 from pipeline.corpora import left_aside_lines
-from pipeline.errors import BuildError
-from pipeline.files import atomic_write, drop_own_file, sha256_of, walk_own
+from pipeline.errors import BuildError, DatasetError
+from pipeline.files import atomic_write, drop_own_file, is_own_file, sha256_of, walk_own
 from pipeline.manifest import MANIFEST_FILE, ManifestRow, write_manifest
 from pipeline.result import DROP_REASONS, VideoResult
-from pipeline.shards import dataset_digest
+from pipeline.shards import dataset_digest, open_dataset
 from pipeline.shards.dataset import DATASET_FILE, contents_digest
 from pipeline.shards.schema import DATASET_SCHEMA, SHARD_NAME
 
@@ -35,17 +35,17 @@ def dataset_done(out: Path, plan: Plan, notes: Mapping[str, Any] | None = None) 
         notes: what `finish` is to note beside; a dataset of an earlier version, which has no such notes, is done too.
     """
     try:
-        contents = json.loads((out / DATASET_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        contents = open_dataset(out).contents
+    except (OSError, DatasetError):
         return False
-    if not isinstance(contents, dict) or contents.get("contents_sha256") != contents_digest(contents):
+    if contents.get("contents_sha256") != contents_digest(contents):
         return False  # damaged: it is written anew
-    if contents["schema"] != DATASET_SCHEMA or contents["plan"] != plan.digest or not (out / MANIFEST_FILE).is_file():
+    if contents.get("plan") != plan.digest or not is_own_file(out, out / MANIFEST_FILE):
         return False
     if any(contents.get(name, note) != note for name, note in (notes or {}).items()):
         return False
-    shards = [(out / shard["path"], shard["bytes"]) for shard in contents["shards"]]
-    return all(path.is_file() and path.stat().st_size == size for path, size in shards)
+    shards = [(out / shard["path"], shard.get("bytes")) for shard in contents["shards"]]
+    return all(is_own_file(out, path) and path.stat().st_size == size for path, size in shards)
 
 
 def finish(

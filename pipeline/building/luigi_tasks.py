@@ -15,13 +15,13 @@ from pipeline.building.chunk import BACKENDS
 from pipeline.building.earlier import index_earlier
 from pipeline.building.finish import dataset_done, finish, forget_passing, summary
 from pipeline.building.luigi_chunk import Done, PrepareChunk, plan_file
-from pipeline.building.plan import Plan, load_inventory, make_plan, save_inventory, save_plan
+from pipeline.building.plan import Plan, load_inventory, load_plan, make_plan, save_inventory, save_plan
 from pipeline.building.progress import Progress
 from pipeline.building.record import chunk_done
 from pipeline.building.upkeep import hold_folder, keep_apart, tidy
 from pipeline.cli import printable
 from pipeline.corpora import Inventory, Source, as_inventory, exclude, warned_of_single_clips
-from pipeline.errors import InputError
+from pipeline.errors import BuildError, InputError
 from pipeline.preparing.video import load_models
 from pipeline.settings import AFTER_DAMAGE, CENTRE_NAMES, SCENES, Settings, digest_of
 from pipeline.shards.dataset import BANKS_FROM, DATASET_FILE, open_dataset
@@ -213,7 +213,9 @@ class Build(luigi.Task):  # type: ignore[misc]
         out = Path(self.out)
         plan = make_plan(self.corpus, self.inventory, self._settings)
         path = plan_file(out, plan.digest)
-        if not path.is_file():
+        try:
+            load_plan(path)
+        except BuildError:  # there is none, or a damaged one
             save_plan(path, plan)
         restore_records(out, plan)
         if self.retry_failed:

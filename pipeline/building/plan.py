@@ -9,9 +9,9 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.corpora import Inventory, Source
-from pipeline.errors import BuildError
-from pipeline.files import atomic_write
+from pipeline.corpora import Inventory, Source, as_inventory
+from pipeline.errors import BuildError, FlnetError
+from pipeline.files import atomic_write, read_json
 from pipeline.settings import Settings, digest_of
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ def load_inventory(path: Path) -> Inventory:
     Raises:
         BuildError: the file is damaged.
     """
-    return _load(path, Inventory.from_dict)
+    return _load(path, lambda values: as_inventory(Inventory.from_dict(values)))
 
 
 def save_plan(path: Path, plan: Plan) -> None:
@@ -119,9 +119,12 @@ def load_plan(path: Path) -> Plan:
     """The inverse of `save_plan`.
 
     Raises:
-        BuildError: the file is missing or damaged.
+        BuildError: the file is missing or damaged, or holds another plan than its name says.
     """
-    return _load(path, _plan)
+    plan = _load(path, _plan)
+    if plan.digest != path.stem or plan != make_plan(plan.corpus, plan.videos, plan.settings):
+        raise BuildError(f"{path}: is not the plan of its name; delete it and build again, finished work is kept")
+    return plan
 
 
 def _plan(values: Mapping[str, Any]) -> Plan:
@@ -134,8 +137,8 @@ def _plan(values: Mapping[str, Any]) -> Plan:
 
 def _load(path: Path, read: Callable[[Any], T]) -> T:
     try:
-        return read(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        return read(read_json(path))
+    except (OSError, FlnetError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BuildError(
             f"{path}: cannot be read ({error}); delete it and build again, finished work is kept"
         ) from error

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.building.plan import Chunk
-from pipeline.errors import BuildError
-from pipeline.files import atomic_write
-from pipeline.result import VideoResult, is_passing
+from pipeline.errors import BuildError, DatasetError
+from pipeline.files import atomic_write, is_own_file, read_json
+from pipeline.result import VideoResult, check_result, is_passing
+from pipeline.rules import from_json
+from pipeline.shards.validate import SHARD_PATH
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,18 @@ def chunk_file(out: Path, chunk: Chunk) -> Path:
 
 
 def chunk_done(out: Path, chunk: Chunk) -> bool:
-    """Whether a chunk is recorded as finished and its shard is there in full length."""
+    """Whether a chunk is recorded as finished, this very one, and its shard is there in full length."""
     try:
         done = load_chunk(chunk_file(out, chunk))
     except (FileNotFoundError, BuildError):  # a damaged record is written anew
         return False
+    videos = [result.id for result in done.results]
+    if (done.name, done.split) != (chunk.name, chunk.split) or videos != [video.id for video in chunk.videos]:
+        return False
     if done.shard is None:
-        return True
+        return all(result.status != "ok" for result in done.results)
     shard = out / done.shard
-    return shard.is_file() and shard.stat().st_size == done.bytes
+    return done.shard == chunk.shard and is_own_file(out, shard) and shard.stat().st_size == done.bytes
 
 
 def save_chunk(path: Path, done: ChunkResult) -> None:
@@ -63,10 +68,18 @@ def load_chunk(path: Path) -> ChunkResult:
         FileNotFoundError: the chunk is not finished.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return ChunkResult(**{**values, "results": [VideoResult(**result) for result in values["results"]]})
-    except (ValueError, TypeError, KeyError) as error:
+        done = from_json(ChunkResult, read_json(path))
+        _check(done)
+    except (DatasetError, ValueError, TypeError) as error:
         raise BuildError(f"{path}: cannot be read ({error}); delete it and build again") from error
+    return done
+
+
+def _check(done: ChunkResult) -> None:
+    if done.shard is not None and not SHARD_PATH.holds(done.shard):
+        raise ValueError(f"shard must be {SHARD_PATH.words}")
+    for result in done.results:
+        check_result(result)
 
 
 def load_chunks(paths: Iterable[Path]) -> list[ChunkResult]:

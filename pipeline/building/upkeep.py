@@ -67,11 +67,15 @@ def unfinished_files(out: Path) -> Iterator[Path]:
 
 
 def keep_apart(out: Path, corpus: Path) -> None:
-    """Refuse to build where the corpus lies.
+    """Refuse to build where the corpus lies, or into what is not this dataset's own.
 
     Raises:
-        InputError: one folder is, or lies in, the other.
+        InputError: one folder is, or lies in, the other; or a folder of the dataset is a link.
     """
+    for name in OWN_FOLDERS:
+        for path in (out / name, *sorted((out / name).glob("*"))):
+            if path.is_symlink():
+                raise InputError(f"{path}: must be no link, what is made would lie elsewhere; link the whole folder")
     ours, theirs = out.resolve(), corpus.resolve()
     if ours == theirs or ours in theirs.parents or theirs in ours.parents:
         raise InputError(

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any, overload
 
 from pipeline.errors import InputError
+from pipeline.rules import from_json
 
 SPLITS = ("train", "val", "test")
 PICTURES_FPS = 25.0  # of a folder of pictures whose row does not say
@@ -67,11 +68,7 @@ class Source:
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Source:
         """The inverse of `to_dict`, also after JSON made lists of tuples."""
-        clip = values.get("clip")
-        if clip is not None:
-            clip = Clip(**{**clip, "box": tuple(clip["box"]) if clip.get("box") else None})
-        excluded = tuple((first, last) for first, last in values.get("excluded", ()))
-        return Source(values["id"], values["speaker"], values["split"], clip, excluded)
+        return from_json(Source, values)
 
 
 @dataclass(frozen=True)
@@ -122,12 +119,7 @@ class Inventory(Sequence[Source]):
         """The inverse of `to_dict`; also of the bare list that earlier versions wrote."""
         if not isinstance(values, Mapping):
             return Inventory([Source.from_dict(source) for source in values])
-        return Inventory(
-            [Source.from_dict(source) for source in values["sources"]],
-            dict(values["other_files"]),
-            [Skipped(**skipped) for skipped in values["skipped"]],
-            list(values["warnings"]),
-        )
+        return from_json(Inventory, values)
 
     def notes(self) -> dict[str, Any]:
         """What `dataset.json` says of the corpus beside the clips."""

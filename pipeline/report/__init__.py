@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.files import atomic_write
+from pipeline.errors import DatasetError
+from pipeline.files import atomic_write, has_no_link
 from pipeline.report.drops import drop_examples
 from pipeline.report.gather import gather
 from pipeline.report.page import render
@@ -39,6 +40,8 @@ def write_report(root: Path, pictures: int = PICTURES, progress: bool = False, s
     shown = video_pictures(gathered.entries, chosen, progress)
     page = render(gathered, drop_examples(gathered, sources, progress), page_data(gathered.entries, signs, shown))
     path = root / "report" / "index.html"
+    if not has_no_link(root, path.parent):
+        raise DatasetError(f"{path.parent}: must be no link, the page would lie elsewhere; take it away")
     with atomic_write(path) as temporary:  # names of files need not be UTF-8: what is not is shown as \udcXX
         temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
     return path

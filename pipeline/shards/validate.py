@@ -7,9 +7,7 @@ bytes: no link, no other file's data, no more rows than the file has room for. W
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,9 +16,21 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import DatasetError, UnreadableError
-from pipeline.files import regular_size
-from pipeline.rules import NAME, RELATIVE_PATH, SHA256, Rule, between, demand, demand_table, is_number, text
+from pipeline.errors import DatasetError
+from pipeline.files import read_json
+from pipeline.rules import (
+    NAME,
+    RELATIVE_PATH,
+    SHA256,
+    SPLIT,
+    SPLIT_PATTERN,
+    Rule,
+    between,
+    demand,
+    demand_table,
+    is_number,
+    text,
+)
 from pipeline.shards.schema import (
     DATASET_SCHEMA,
     IMAGES,
@@ -35,7 +45,6 @@ from pipeline.shards.schema import (
 from pipeline.shards.streams import FILTERS, chain_of
 
 REMEDY = "get the dataset anew from where it comes, or delete the file and run the build again"
-MOST_JSON_BYTES = 64 << 20
 MOST_SETTINGS_DEPTH = 4
 MOST_ATTRIBUTE_BYTES = 256
 MOST_OBJECTS = 64  # in a group of a shard
@@ -43,10 +52,9 @@ MOST_CHUNK_ROWS = 1 << 16
 MOST_BANK = 1000
 SLACK_BYTES = 16 << 20  # of a shard, beside its rows
 
-_SPLIT = "[^/\0.][^/\0]{0,99}"
 _COUNT = between(0, 2**53)
 _SPLITS = Rule(
-    lambda names: isinstance(names, (dict, list)) and len(names) < 1000 and all(re.fullmatch(_SPLIT, n) for n in names),
+    lambda names: isinstance(names, (dict, list)) and len(names) < 1000 and all(map(SPLIT.holds, names)),
     "the names of splits",
 )
 CONTENTS: dict[str, Rule] = {
@@ -62,10 +70,10 @@ CONTENTS: dict[str, Rule] = {
     "packages?": Rule(lambda value: _is_settings(value, 1), "names with plain values"),
     "counts?": Rule(lambda value: _is_mapping(value), "a mapping"),
 }
-SHARD_PATH = text(rf"shards/{_SPLIT}/[^/\0.][^/\0]{{0,250}}\.h5", "shards/<split>/<name>.h5")
+SHARD_PATH = text(rf"shards/{SPLIT_PATTERN}/[^/\0.][^/\0]{{0,250}}\.h5", "shards/<split>/<name>.h5")
 LISTED: dict[str, Rule] = {
     "path": SHARD_PATH,
-    "split": text(_SPLIT, "the name of a split"),
+    "split": SPLIT,
     "sha256?": SHA256,
     "bytes?": _COUNT,
     "videos?": _COUNT,
@@ -87,11 +95,7 @@ def read_contents(path: Path) -> dict[str, Any]:
         DatasetError: it is not readable, of another schema, or breaks a rule of `CONTENTS` or `LISTED`.
         FileNotFoundError: there is none.
     """
-    regular_size(path, MOST_JSON_BYTES, DatasetError)
-    try:
-        contents = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableError(f"{path}: not readable as JSON ({error}); run the build again") from error
+    contents = read_json(path)
     schema = contents.get("schema") if isinstance(contents, dict) else None
     if schema != DATASET_SCHEMA:
         raise DatasetError(
@@ -314,7 +318,3 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, list):
         return len(value) <= 1000 and all(map(_is_plain, value))
     return value is None or isinstance(value, bool) or is_number(value) or NAME.holds(value)
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import random
 import struct
 import zipfile
@@ -172,7 +171,9 @@ def of_csv(dice: random.Random) -> Iterator[Case]:
         broken = bytearray(SHEETS["sound"])
         for _ in range(dice.choice((1, 8))):
             broken[dice.randrange(len(broken))] = dice.randrange(256)
-        yield Case("landmarks: .csv", f"bytes {number}", partial(put, "csv", partial(kept, bytes(broken))), ("animate",))
+        yield Case(
+            "landmarks: .csv", f"bytes {number}", partial(put, "csv", partial(kept, bytes(broken))), ("animate",)
+        )
 
 
 def track(change: Callable[[dict[str, Any]], object], world: World) -> None:
@@ -228,7 +229,7 @@ def of_tracks(dice: random.Random) -> Iterator[Case]:
 def link(world: World, path: Path, to: Path) -> None:
     """A link in place of a file or folder."""
     if path.is_dir() and not path.is_symlink():
-        os.rename(path, world.root / "moved")
+        path.rename(world.root / "moved")
     else:
         path.unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from tests.hostile.child import Trouble
 from tests.hostile.world import World
 
+NO_TROUBLE = Trouble()
+
 
 @dataclass(frozen=True)
 class Case:
@@ -25,7 +27,7 @@ class Case:
     name: str
     harm: Callable[[World], object]
     commands: tuple[str, ...]
-    trouble: Trouble = Trouble()
+    trouble: Trouble = NO_TROUBLE
 
 
 def nothing(_world: World) -> None:

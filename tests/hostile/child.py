@@ -123,8 +123,8 @@ def _live(command: Callable[[], int], folder: Path, pipes: Sequence[int], troubl
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for number, pipe in zip((1, 2), pipes, strict=True):
             os.dup2(pipe, number)
-        sys.stdout = open(1, "w", encoding=trouble.encoding, errors="strict", closefd=False)  # noqa: SIM115, PTH123
-        sys.stderr = open(2, "w", 1, trouble.encoding, "backslashreplace", closefd=False)  # noqa: SIM115, PTH123
+        sys.stdout = open(1, "w", encoding=trouble.encoding, errors="strict", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", 1, trouble.encoding, "backslashreplace", closefd=False)  # noqa: SIM115
         os.chdir(folder)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _limit(trouble)

@@ -14,7 +14,6 @@ import model.figures
 import model.train
 import pipeline.__main__
 from pipeline import interrupts
-
 from tests.hostile.world import TEST, World
 
 Command = Callable[[World], int]
@@ -36,9 +35,7 @@ def report(world: World) -> int:
 
 
 def train(world: World) -> int:
-    return model.train.main(
-        ["--shards", str(world.dataset), "--out", str(world.out("run")), *_TRAIN, "--steps", "1"]
-    )
+    return model.train.main(["--shards", str(world.dataset), "--out", str(world.out("run")), *_TRAIN, "--steps", "1"])
 
 
 def resume(world: World) -> int:
@@ -63,13 +60,16 @@ def figures(world: World) -> int:
 
 
 def animate(world: World) -> int:
-    words = ["--source", str(world.dataset), "--speaker", TEST, "--driver", str(driver_of(world)), "--fit", "none", "--device", "cpu"]
-    return model.animate.main(["--checkpoint", str(world.run), *words, "--out", str(world.out("clip.mp4"))])
+    return _animate(world, "--source", str(world.dataset), "--speaker", TEST)
 
 
 def animate_pictures(world: World) -> int:
-    words = ["--source", str(world.pictures), "--driver", str(driver_of(world)), "--fit", "none", "--device", "cpu"]
-    return model.animate.main(["--checkpoint", str(world.run), *words, "--out", str(world.out("clip.mp4"))])
+    return _animate(world, "--source", str(world.pictures))
+
+
+def _animate(world: World, *source: str) -> int:
+    words = ["--driver", str(driver_of(world)), "--fit", "none", "--device", "cpu", "--out", str(world.out("clip.mp4"))]
+    return model.animate.main(["--checkpoint", str(world.run), *source, *words])
 
 
 def export(world: World) -> int:

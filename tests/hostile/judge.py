@@ -35,7 +35,7 @@ def judge(case: Case, name: str, ended: Ended, sound: Ended, world: World, touch
         sound: the same command in a sound world.
         touched: of what is another's.
     """
-    faults = [*_of_process(case, ended, sound), *_of_words(case, name, ended), *_of_files(case, name, ended, world)]
+    faults = [*_of_process(case, ended, sound), *_of_words(case, name, ended), *_of_files(ended, world)]
     faults += [f"another's file: {each}" for each in touched]
     if faults:
         return Verdict(FAILED, "; ".join(faults))
@@ -79,7 +79,7 @@ def _of_words(case: Case, name: str, ended: Ended) -> list[str]:
     return faults
 
 
-def _of_files(case: Case, name: str, ended: Ended, world: World) -> list[str]:
+def _of_files(ended: Ended, world: World) -> list[str]:
     faults = []
     for path in world.root.rglob("*"):
         ours = path.suffix in (".part", ".partial") and not path.name.startswith((KEEP, f".{KEEP}"))

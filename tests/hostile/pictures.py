@@ -89,7 +89,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "WebP cut": lambda: saved("WEBP")[:40],
     "JPEG, CMYK": lambda: saved("JPEG", "CMYK"),
     "JPEG of 65500 a side": lambda: _jpeg_of(65500, 65500),
-    "JPEG turned": lambda: saved("JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"),
+    "JPEG turned": lambda: saved(
+        "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+    ),
     "EXIF of rubbish": lambda: saved("JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"),
     "a secret's bytes": lambda: SECRET.encode() * 100,
     "text": lambda: b"hello",

@@ -107,7 +107,12 @@ def of_dataset(clean: World, dice: random.Random, count: int = 90) -> Iterator[C
     for number in range(count):
         place, name = dice.choice(grave if number % 2 else there), dice.choice(list(VALUES))
         signed = place[-1] != "contents_sha256" and number % 4 > 0
-        commands = (dice.choice(("train", "evaluate", "figures", "animate", "build_again")), "report", "check", "repair")
+        commands = (
+            dice.choice(("train", "evaluate", "figures", "animate", "build_again")),
+            "report",
+            "check",
+            "repair",
+        )
         words = f"{'.'.join(map(str, place))}: {name}{'' if signed else ', unsigned'}"
         yield Case("dataset.json", words, partial(changed, _dataset, place, VALUES[name], signed), commands)
 

@@ -116,4 +116,6 @@ def of_two(_dice: random.Random) -> Iterator[Case]:
     """Two at work in one folder."""
     yield Case("two at once", "a training in a run folder", partial(held, "run/.lock"), ("resume",))
     yield Case("two at once", "a build in a dataset's folder", partial(held, "dataset/work/lock"), ("build_again",))
-    yield Case("two at once", "reading while a build is at work", partial(held, "dataset/work/lock"), ("check", "train"))
+    yield Case(
+        "two at once", "reading while a build is at work", partial(held, "dataset/work/lock"), ("check", "train")
+    )

@@ -56,8 +56,11 @@ def test_names_follow_content_and_settings() -> None:
 
 def test_plans_survive_the_disk(tmp_path: Path) -> None:
     plan = make_plan("timit", corpus(3, 2), Settings(centre="eyes"))
-    save_plan(tmp_path / "p.json", plan)
-    assert load_plan(tmp_path / "p.json") == plan
+    path = tmp_path / f"{plan.digest}.json"
+    save_plan(path, plan)
+    assert load_plan(path) == plan
+    with pytest.raises(BuildError, match="not the plan of its name"):
+        load_plan(path.rename(tmp_path / "p.json"))
     (tmp_path / "p.json").write_text("{")
     with pytest.raises(BuildError, match=r"p\.json: cannot be read"):
         load_plan(tmp_path / "p.json")
