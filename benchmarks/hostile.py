@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{len(chosen)} of {len(cases)} cases, --seed {seed}", flush=True)
         begun = time.monotonic()
         counts: Counter[tuple[str, str]] = Counter()
-        for case in sorted(chosen, key=lambda each: each.kind):
+        for case in chosen:
             for verdict in bench.run(case, args.verbose):
                 counts[case.kind, verdict] += 1
         print(f"{table(chosen, counts)}\n{time.monotonic() - begun:.0f} s, {bench.cpu_seconds:.0f} s of the processor")

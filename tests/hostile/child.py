@@ -85,7 +85,7 @@ def run(command: Callable[[], int], folder: Path, trouble: Trouble) -> Ended:
         if passed > HANG_SECONDS:
             hung = True
             os.kill(pid, signal.SIGKILL)
-        time.sleep(0.005)
+        time.sleep(0.01)
     left = _left(pid)
     out, err = (each.close() for each in words)
     cpu = used.ru_utime + used.ru_stime
