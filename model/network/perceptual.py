@@ -14,7 +14,7 @@ from pipeline.errors import InputError
 
 VGG16_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"
 VGG16_NAME = "vgg16-397923af.pth"
-VGG16_SHA256_PREFIX = "397923af"
+VGG16_SHA256 = "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"
 WITHOUT = "pass --perceptual-weight 0 to train without the perceptual loss"
 
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))
@@ -82,7 +82,7 @@ def load_perceptual(
     Raises:
         InputError: if the file is missing and cannot be fetched, or is not the published one.
     """
-    published = Weights("VGG16 weights", VGG16_NAME, VGG16_URL, VGG16_SHA256_PREFIX, "--vgg-weights", WITHOUT)
+    published = Weights("VGG16 weights", VGG16_NAME, VGG16_URL, VGG16_SHA256, "--vgg-weights", WITHOUT)
     path = verified_weights(published, weights, download)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

@@ -25,7 +25,7 @@ class Weights:
         what: what it holds, for messages: "VGG16 weights".
         name: of the file.
         url: where it is published.
-        sha256: the beginning of its SHA-256, hexadecimal.
+        sha256: its SHA-256, hexadecimal, all of it.
         flag: that names another place: "--vgg-weights".
         without: how to go on without it, for messages.
     """
@@ -50,10 +50,10 @@ def verified_weights(weights: Weights, override: Path | None, download: bool) ->
     path = override if override is not None else _cached(weights, download)
     if not path.is_file():
         raise InputError(f"{weights.what} not found: {path}; {weights.without}")
-    digest = sha256_of(path)[: len(weights.sha256)]
+    digest = sha256_of(path)
     if digest != weights.sha256:
         raise InputError(
-            f"{weights.what} must have a sha256 that starts with {weights.sha256}, got {digest}: {path} is damaged or "
+            f"{weights.what} must have the sha256 {weights.sha256}, got {digest}: {path} is damaged or "
             f"another file; delete it to download it again, or {weights.without}"
         )
     return path

@@ -69,7 +69,7 @@ def random_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Pat
     torch.save(PerceptualFeatures(lpips.STAGES).state_dict(), vgg)
     channels = (64, 128, 256, 512, 512)
     torch.save({f"lin{i}.model.1.weight": torch.rand(1, c, 1, 1) for i, c in enumerate(channels)}, linear)
-    monkeypatch.setattr(perceptual, "VGG16_SHA256_PREFIX", hashlib.sha256(vgg.read_bytes()).hexdigest()[:8])
+    monkeypatch.setattr(perceptual, "VGG16_SHA256", hashlib.sha256(vgg.read_bytes()).hexdigest())
     digest = hashlib.sha256(linear.read_bytes()).hexdigest()
     monkeypatch.setattr(lpips, "LINEAR", replace(lpips.LINEAR, sha256=digest))
     return vgg, linear

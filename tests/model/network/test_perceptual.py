@@ -43,7 +43,7 @@ def weights(state: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def accept_any_hash(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    monkeypatch.setattr(perceptual, "VGG16_SHA256_PREFIX", digest[:8])
+    monkeypatch.setattr(perceptual, "VGG16_SHA256", digest)
 
 
 @pytest.mark.usefixtures("accept_any_hash")
@@ -75,7 +75,7 @@ def test_it_is_frozen_but_lets_gradients_through(weights: Path) -> None:
 
 
 def test_a_file_with_another_hash_is_refused(weights: Path) -> None:
-    with pytest.raises(InputError, match="must have a sha256 that starts with 397923af, got") as caught:
+    with pytest.raises(InputError, match="must have the sha256 397923af[0-9a-f]{56}, got") as caught:
         load_perceptual(weights)
     assert str(weights) in str(caught.value)
     assert "--perceptual-weight 0" in str(caught.value)
@@ -90,7 +90,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_an_unreadable_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     path = tmp_path / "broken.pth"
     path.write_bytes(content)
-    monkeypatch.setattr(perceptual, "VGG16_SHA256_PREFIX", hashlib.sha256(content).hexdigest()[:8])
+    monkeypatch.setattr(perceptual, "VGG16_SHA256", hashlib.sha256(content).hexdigest())
     with pytest.raises(InputError, match=r"VGG16 weights cannot be read: .*broken\.pth"):
         load_perceptual(path)
 
@@ -111,7 +111,7 @@ def test_weights_are_fetched_where_there_is_internet(
 ) -> None:
     def fetch(url: str, path: str, hash_prefix: str) -> None:
         assert url == "https://download.pytorch.org/models/vgg16-397923af.pth"
-        assert hash_prefix == perceptual.VGG16_SHA256_PREFIX
+        assert hash_prefix == perceptual.VGG16_SHA256
         Path(path).write_bytes(weights.read_bytes())
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
