@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from pipeline.cli import run
 from pipeline.errors import BuildError, InputError
 from pipeline.files import atomic_write
 from pipeline.geometry import LANDMARKS
+from pipeline.shards.sink import Sink
 
 FORMATS = {".pt2": "torch.export", ".onnx": "ONNX"}
 INPUTS = ("bank", "bank_landmarks", "landmarks")
@@ -128,13 +129,8 @@ def export_torch(module: ExportedGenerator, path: Path, notes: dict[str, str]) -
     with _quiet():
         program = torch.export.export(module, _traced_inputs(module), dynamic_shapes=dynamic_shapes(module))
     with atomic_write(path) as partial:
-        # torch demands its suffix, and a file of any name can be read.
-        written = partial.with_name(f"{partial.name}.pt2")
-        try:
-            torch.export.save(program, written, extra_files={"notes.json": json.dumps(notes, indent=2)})
-            written.replace(partial)
-        finally:
-            written.unlink(missing_ok=True)
+        with _quiet(), Sink(partial) as sink:  # torch does not survive an error of a write
+            torch.export.save(program, cast(IO[bytes], sink), extra_files={"notes.json": json.dumps(notes, indent=2)})
         with partial.open("rb") as file:
             loaded = torch.export.load(file).module()
         return _checked(module, lambda inputs: list(loaded(*inputs).values()), path)

@@ -6,6 +6,7 @@ import argparse
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -19,6 +20,8 @@ REMEDIES = {
     errno.EFBIG: "the file may not grow further: raise the limit and run the same command again",
     errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
 }
+LONGEST_MESSAGE = 1000  # names may be as long as their writer likes
+_SHORT_MEMORY = re.compile("can't allocate memory|could not create a primitive|can't start new thread")
 
 
 def run(
@@ -43,8 +46,8 @@ def run(
     except BrokenPipeError:  # whoever read this has seen enough, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (FlnetError, OSError, MemoryError, ImportError) as error:
-        if args.debug:
+    except (FlnetError, OSError, MemoryError, ImportError, RuntimeError) as error:
+        if args.debug or (isinstance(error, RuntimeError) and not _is_short_memory(error)):
             raise
         print(f"{parser.prog}: {one_line(error)}", file=sys.stderr)
         return 1
@@ -59,13 +62,20 @@ def tolerate_any_name() -> None:
 
 def one_line(error: BaseException) -> str:
     """The error's message on a single line, with its type where it is not one of ours."""
-    text = printable(" ".join(str(error).split())) or "no message"
+    text = printable(" ".join(str(error).split()))[:LONGEST_MESSAGE] or "no message"
     if isinstance(error, FlnetError):
         return text
     remedy = REMEDIES.get(error.errno or 0) if isinstance(error, OSError) else None
-    if isinstance(error, MemoryError):
+    if _is_short_memory(error):
         remedy = "memory ran out: use a smaller batch, fewer workers or a larger machine"
     return f"{type(error).__name__}: {text}" + (f"; {remedy}" if remedy else "")
+
+
+def _is_short_memory(error: BaseException) -> bool:
+    """Whether memory ran out: torch, and the libraries under it, say so in a RuntimeError."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and bool(_SHORT_MEMORY.search(str(error)))
+    )
 
 
 def printable(text: str) -> str:

@@ -110,7 +110,7 @@ def test_lpips_says_what_is_missing(
     with pytest.raises(InputError, match=r"no_such_package is not installed; pip install --no-deps .* leave LPIPS out"):
         Lpips(CPU, vgg)
     linear.write_bytes(b"broken")
-    with pytest.raises(InputError, match="linear weights must have a sha256"):
+    with pytest.raises(InputError, match="linear weights must have the sha256"):
         Lpips(CPU, vgg, linear)
 
 

@@ -75,7 +75,7 @@ def test_it_is_frozen_but_lets_gradients_through(weights: Path) -> None:
 
 
 def test_a_file_with_another_hash_is_refused(weights: Path) -> None:
-    with pytest.raises(InputError, match="must have the sha256 397923af[0-9a-f]{56}, got") as caught:
+    with pytest.raises(InputError, match=r"must have the sha256 397923af[0-9a-f]{56}, got") as caught:
         load_perceptual(weights)
     assert str(weights) in str(caught.value)
     assert "--perceptual-weight 0" in str(caught.value)
