@@ -62,13 +62,13 @@ class Target(NamedTuple):
         path: of the sound file.
         mutate: its bytes, changed.
         read: as commands do; what it returns is compared by its representation.
-        count: mutations.
+        times: mutations.
     """
 
     path: Path
     mutate: Callable[[bytes, random.Random], bytes]
     read: Callable[[Path], Any]
-    count: int
+    times: int
 
 
 def flipped(whole: bytes, dice: random.Random, places: Sequence[int] = ()) -> bytes:
@@ -323,7 +323,7 @@ def fuzz(target: Target, dice: random.Random, share: float, keep: Path) -> Count
         _draw_checkpoint(target.path.parent.parent)
     whole, counts = target.path.read_bytes(), Counter[str]()
     expected = _said(target)
-    for number in tqdm(range(round(target.count * share)), target.path.name, leave=False, disable=None):
+    for number in tqdm(range(round(target.times * share)), target.path.name, leave=False, disable=None):
         changed = target.mutate(whole, dice)
         found = outcome(target, changed, expected)
         counts[found] += 1

@@ -32,11 +32,12 @@ def checkpoint_path(run_folder: Path, step: int) -> Path:
 
 
 def list_checkpoints(run_folder: Path) -> list[Path]:
-    """The run's checkpoint files, newest first. Partial files are never among them."""
+    """The run's checkpoint files, newest first. Partial files are never among them, nor links, which lead elsewhere."""
     folder = run_folder / FOLDER
     if not folder.is_dir():
         return []
-    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), reverse=True)
+    named = (path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    return sorted((path for path in named if not path.is_symlink()), reverse=True)
 
 
 def save_checkpoint(run_folder: Path, payload: dict[str, Any], keep: int) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 from model.checkpoint import CONFIG_FILE
 from model.trained import Trained
 from pipeline.errors import DatasetError
-from pipeline.settings import Settings
+from pipeline.files import read_json
+from pipeline.settings import Settings, recorded_settings
 from pipeline.shards import Dataset, open_dataset
+from pipeline.shards.dataset import DATASET_FILE
 
 
 def find_settings(
@@ -30,28 +32,27 @@ def find_settings(
 
     Raises:
         InputError: `centre` or `face_fraction` is out of range.
+        DatasetError: what was found are no settings; names the file.
     """
-    config: dict[str, Any] | None
+    config: Mapping[str, Any] | None
     if source is not None and source.config:
-        config = source.config
+        path, config = source.root / DATASET_FILE, source.config
     else:
-        config = _recorded(trained.checkpoint.parent.parent / CONFIG_FILE, trained.dataset_digest)
-    settings = Settings.from_dict(config) if config else Settings()
+        path = trained.checkpoint.parent.parent / CONFIG_FILE
+        config = _recorded(path, trained.dataset_digest)
+    settings = recorded_settings(config, path) if config else Settings()
     if centre is not None:
         settings = replace(settings, centre=centre)
     return settings if face_fraction is None else replace(settings, face_fraction=face_fraction)
 
 
-def _recorded(path: Path, digest: str) -> dict[str, Any] | None:
+def _recorded(path: Path, digest: str) -> Mapping[str, Any] | None:
     """The dataset's settings according to a run's config.json; None where it does not lead to any."""
     try:
-        noted = json.loads(path.read_text(encoding="utf-8"))["dataset"]
-    except (OSError, ValueError, KeyError):
-        return None
-    if noted.get("config"):
-        return dict(noted["config"])
-    try:
-        dataset = open_dataset(noted["root"])
-    except (DatasetError, KeyError):
+        noted = read_json(path)["dataset"]
+        if config := noted.get("config"):
+            return dict(config)
+        dataset = open_dataset(Path(noted["root"]))
+    except (OSError, DatasetError, KeyError, TypeError, ValueError, AttributeError):
         return None
     return dataset.config if dataset.digest == digest else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import sys
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from model.checkpoint import CONFIG_FILE, load_latest, save_checkpoint
+from model.checkpoint import CONFIG_FILE, FOLDER, load_latest, save_checkpoint
 from model.config import TrainConfig
 from model.data.batch import Batch, PreparedBatch
 from model.data.loader import BatchDataset, batches
@@ -29,7 +28,8 @@ from model.training.monitor import Monitor, WaitTimer, write_run_config
 from model.training.progress_pictures import draw_examples, example_batch
 from model.training.step import StepLosses, Trainer
 from pipeline import locks
-from pipeline.errors import InputError
+from pipeline.errors import DatasetError, InputError
+from pipeline.files import has_no_link, read_json
 from pipeline.interrupts import INTERRUPTED
 from pipeline.shards import Dataset
 
@@ -127,6 +127,10 @@ def claim_run_folder(run: Run) -> None:
         raise InputError(f"{run.folder}: the run folder is not empty; give --resume to go on, or another --out")
     if not (run.folder / CONFIG_FILE).is_file():
         raise InputError(f"{run.folder}: holds files but no {CONFIG_FILE} of a run; give another --out")
+    if not has_no_link(run.folder, run.folder / FOLDER):
+        raise InputError(
+            f"{run.folder / FOLDER}: must be no link, checkpoints would lie elsewhere; link the whole folder"
+        )
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
@@ -183,9 +187,8 @@ def _restore(run: Run, trainer: Trainer) -> bool:
 def _banks_before(run: Run) -> str | None:
     """Where the run took its banks from so far; None where that was not noted."""
     try:
-        noted = json.loads((run.folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        return str(noted["dataset"]["bank_from"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(read_json(run.folder / CONFIG_FILE)["dataset"]["bank_from"])
+    except (OSError, DatasetError, KeyError, TypeError):
         return None
 
 

@@ -118,7 +118,7 @@ def _live(command: Callable[[], int], folder: Path, pipes: Sequence[int], troubl
     status = 99
     try:
         atexit._clear()  # the parent's; the command registers its own
-        atexit.register(multiprocessing.util._exit_function)
+        atexit.register(multiprocessing.util._exit_function)  # type: ignore[attr-defined]
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for number, pipe in zip((1, 2), pipes, strict=True):

@@ -1,0 +1,168 @@
+"""What it costs to look at shards before they are believed: opening a dataset of many, and reading batches.
+
+    python benchmarks/validation.py [--shards 62] [--rounds 7]
+
+Drawn shards are opened with and without the validator, and a loader's reads are timed with and without what is checked
+of every value, by turns in one process, so that the ratio holds whatever else the machine does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import h5py
+import numpy as np
+
+from pipeline.preparing.k_map import k_codes, k_table
+from pipeline.settings import Settings
+from pipeline.shards import (
+    FRAME_SIZE,
+    FrameRow,
+    ShardReader,
+    VideoEntry,
+    merge_shards,
+    open_dataset,
+    reader,
+    schema,
+    write_shard,
+)
+from pipeline.shards.dataset import contents_digest
+
+FRAMES, READS, ROWS_EACH = 40, 300, 6
+
+
+def make_dataset(root: Path, count: int) -> None:
+    """A dataset of equal shards of one drawn video each."""
+    rng = np.random.default_rng(0)
+    points = (60 + 100 * rng.random((FRAMES, 68, 2))).astype(np.float32)
+    frames = rng.integers(0, 255, (FRAMES, FRAME_SIZE // 8, FRAME_SIZE // 8, 3), np.uint8).repeat(8, 1).repeat(8, 2)
+    rows = [
+        FrameRow(frames[n], points[n], k_codes(points[n], FRAME_SIZE), 5.0, n, n / 25, np.eye(2, 3, dtype=np.float32))
+        for n in range(FRAMES)
+    ]
+    part = root / "part.h5"
+    write_shard(part, VideoEntry("a/1.mp4", "a", "0" * 64, 25.0, 0, FRAMES, (0, 1, 2, 3, 4)), rows, k_table().levels)
+    first = root / "first.h5"
+    merge_shards(first, [part])
+    listed = []
+    for number in range(count):
+        path = f"shards/train/train-{number:04d}-0123456789ab.h5"
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(first, root / path)
+        listed.append({"path": path, "split": "train", "sha256": "0" * 64})
+    contents: dict[str, Any] = {
+        "schema": "flnet-dataset/1", "digest": "0" * 64, "corpus": "folder", "config": Settings().to_dict(),
+        "splits": {"train": {}}, "shards": listed,
+    }  # fmt: skip
+    contents["contents_sha256"] = contents_digest(contents)
+    (root / "dataset.json").write_text(json.dumps(contents))
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """No shard is looked at, and no child reads it first, as before there was a validator."""
+    with (
+        mock.patch.object(reader, "check_shard", lambda *_: None),
+        mock.patch.object(reader, "check_entries", lambda *_: None),
+        mock.patch.object(reader, "check_codes", lambda *_: None),
+        mock.patch.object(reader, "check_levels", lambda *_: None),
+        mock.patch.dict(schema.VALUES, clear=True),
+    ):
+        yield
+
+
+def opened(root: Path) -> int:
+    """Open a dataset and list its videos."""
+    return len(open_dataset(root).videos("train"))
+
+
+def opened_plainly(root: Path) -> int:
+    """The same in this process, unchecked."""
+    count = 0
+    with unchecked():
+        for path in open_dataset(root).shard_paths("train"):
+            with ShardReader(path) as shard:
+                count += len(shard.entries)
+    return count
+
+
+class Reads:
+    """Batches from random shards that stay open, as a loader reads them."""
+
+    def __init__(self, root: Path) -> None:
+        self._readers = [ShardReader(path) for path in open_dataset(root).shard_paths("train")]
+
+    def __call__(self) -> int:
+        """Read some batches."""
+        dice, rows = random.Random(0), 0
+        for _ in range(READS):
+            shard = dice.choice(self._readers)
+            chosen = dice.sample(range(FRAMES), ROWS_EACH)
+            rows += len(shard.frames(chosen)) + len(shard.k_codes(chosen)) + len(shard.landmarks(chosen))
+        return rows
+
+    def unchecked(self) -> int:
+        """The same, with no value looked at."""
+        with unchecked():
+            return self()
+
+
+def by_turns(ways: list[Callable[[], int]], rounds: int) -> list[list[float]]:
+    """Seconds of the processor, children included, of each way, one after the other in every round."""
+    seconds: list[list[float]] = [[] for _ in ways]
+    for _ in range(rounds + 1):
+        for taken, way in zip(seconds, ways, strict=True):
+            begun = _cpu_seconds()
+            way()
+            taken.append(_cpu_seconds() - begun)
+    return [taken[1:] for taken in seconds]  # the first round warms the disk's cache
+
+
+def _cpu_seconds() -> float:
+    import resource
+
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used) if used else time.process_time()
+
+
+def main() -> int:
+    """The command; returns its exit status."""
+    args = build_parser().parse_args()
+    with tempfile.TemporaryDirectory(prefix="validation-") as name:
+        root = Path(name)
+        make_dataset(root, args.shards)
+        print(f"{args.shards} shards of {FRAMES} frames, h5py {h5py.__version__}, medians of {args.rounds} rounds")
+        reads = Reads(root)
+        for what, ways in (
+            (f"opening {args.shards} shards", [lambda: opened(root), lambda: opened_plainly(root)]),
+            (f"reading {READS} x {ROWS_EACH} rows", [reads, reads.unchecked]),
+        ):
+            checked, plain = by_turns(ways, args.rounds)
+            ratio = statistics.median(a / b for a, b in zip(checked, plain, strict=True))
+            middle = [statistics.median(seconds) for seconds in (checked, plain)]
+            print(f"{what}: {middle[0]:.3f} s checked, {middle[1]:.3f} s not, ratio {ratio:.2f} (of the processor)")
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command's flags."""
+    parser = argparse.ArgumentParser(prog="python benchmarks/validation.py", description=__doc__)
+    parser.add_argument("--shards", type=int, default=62, help="shards of the dataset (default 62)")
+    parser.add_argument("--rounds", type=int, default=7, help="of measuring (default 7)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
