@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
+import resource
 import shutil
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,8 @@ from unittest import mock
 import h5py
 import numpy as np
 
+from model.data.loader import BatchDataset, batches
+from model.data.sampler import BatchPlanner
 from pipeline.preparing.k_map import k_codes, k_table
 from pipeline.settings import Settings
 from pipeline.shards import (
@@ -40,14 +41,15 @@ from pipeline.shards import (
 )
 from pipeline.shards.dataset import contents_digest
 
-FRAMES, READS, ROWS_EACH = 40, 300, 6
+FRAMES, BATCHES = 40, 30
 
 
 def make_dataset(root: Path, count: int) -> None:
     """A dataset of equal shards of one drawn video each."""
     rng = np.random.default_rng(0)
     points = (60 + 100 * rng.random((FRAMES, 68, 2))).astype(np.float32)
-    frames = rng.integers(0, 255, (FRAMES, FRAME_SIZE // 8, FRAME_SIZE // 8, 3), np.uint8).repeat(8, 1).repeat(8, 2)
+    blocks = rng.integers(0, 240, (FRAMES, FRAME_SIZE // 8, FRAME_SIZE // 8, 3), np.uint8).repeat(8, 1).repeat(8, 2)
+    frames = blocks + rng.integers(0, 8, blocks.shape, np.uint8)  # as hard to compress as a camera's
     rows = [
         FrameRow(frames[n], points[n], k_codes(points[n], FRAME_SIZE), 5.0, n, n / 25, np.eye(2, 3, dtype=np.float32))
         for n in range(FRAMES)
@@ -74,10 +76,10 @@ def make_dataset(root: Path, count: int) -> None:
 def unchecked() -> Iterator[None]:
     """No shard is looked at, and no child reads it first, as before there was a validator."""
     with (
-        mock.patch.object(reader, "check_shard", lambda *_: None),
-        mock.patch.object(reader, "check_entries", lambda *_: None),
-        mock.patch.object(reader, "check_codes", lambda *_: None),
-        mock.patch.object(reader, "check_levels", lambda *_: None),
+        mock.patch.object(reader, "check_shard", return_value=None),
+        mock.patch.object(reader, "check_entries", return_value=None),
+        mock.patch.object(reader, "check_codes", return_value=None),
+        mock.patch.object(reader, "check_levels", return_value=None),
         mock.patch.dict(schema.VALUES, clear=True),
     ):
         yield
@@ -98,20 +100,18 @@ def opened_plainly(root: Path) -> int:
     return count
 
 
-class Reads:
-    """Batches from random shards that stay open, as a loader reads them."""
+class Loader:
+    """Batches for training, read in this process by the loader's own code."""
 
     def __init__(self, root: Path) -> None:
-        self._readers = [ShardReader(path) for path in open_dataset(root).shard_paths("train")]
+        dataset = open_dataset(root)
+        self._planner = BatchPlanner(
+            dataset.videos("train"), "own", batch_size=16, frames_per_video=4, bank_size=5, seed=0, augment=True
+        )
 
     def __call__(self) -> int:
         """Read some batches."""
-        dice, rows = random.Random(0), 0
-        for _ in range(READS):
-            shard = dice.choice(self._readers)
-            chosen = dice.sample(range(FRAMES), ROWS_EACH)
-            rows += len(shard.frames(chosen)) + len(shard.k_codes(chosen)) + len(shard.landmarks(chosen))
-        return rows
+        return sum(len(batch.target) for batch in batches(BatchDataset(self._planner.plan), 0, BATCHES, workers=0))
 
     def unchecked(self) -> int:
         """The same, with no value looked at."""
@@ -131,10 +131,8 @@ def by_turns(ways: list[Callable[[], int]], rounds: int) -> list[list[float]]:
 
 
 def _cpu_seconds() -> float:
-    import resource
-
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used) if used else time.process_time()
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def main() -> int:
@@ -144,10 +142,10 @@ def main() -> int:
         root = Path(name)
         make_dataset(root, args.shards)
         print(f"{args.shards} shards of {FRAMES} frames, h5py {h5py.__version__}, medians of {args.rounds} rounds")
-        reads = Reads(root)
+        loader = Loader(root)
         for what, ways in (
             (f"opening {args.shards} shards", [lambda: opened(root), lambda: opened_plainly(root)]),
-            (f"reading {READS} x {ROWS_EACH} rows", [reads, reads.unchecked]),
+            (f"{BATCHES} batches of 16", [loader, loader.unchecked]),
         ):
             checked, plain = by_turns(ways, args.rounds)
             ratio = statistics.median(a / b for a, b in zip(checked, plain, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,11 +30,13 @@ def open_picture(path: Path) -> Picture:
 
     regular_size(path, MOST_FILE_BYTES)
     try:
-        with Image.open(path, formats=FORMATS) as file:
-            _check(file, path)
-            file.load()
-            ImageOps.exif_transpose(file, in_place=True)
-            picture = file.convert("RGB")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on a file that is refused, or can be read all the same
+            with Image.open(path, formats=FORMATS) as file:
+                _check(file, path)
+                file.load()
+                ImageOps.exif_transpose(file, in_place=True)
+                picture = file.convert("RGB")
     except (InputError, MemoryError):
         raise
     except Exception as error:  # whatever a hostile file provokes is a fact about that file

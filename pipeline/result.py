@@ -78,12 +78,18 @@ def save_result(path: Path, result: VideoResult) -> None:
 
 def load_result(path: Path) -> VideoResult | None:
     """A final result that `save_result` wrote; None where there is none, or trying again may give another."""
+    result = load_any_result(path)
+    return None if result is None or is_passing(result) else result
+
+
+def load_any_result(path: Path) -> VideoResult | None:
+    """Whatever `save_result` wrote; None where there is none, or what is there is none."""
     try:
         result = from_json(VideoResult, read_json(path))
         check_result(result)
     except (FileNotFoundError, DatasetError, ValueError, TypeError):
         return None
-    return None if is_passing(result) else result
+    return result
 
 
 def check_result(result: VideoResult) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from pipeline.building.plan import Plan
+from pipeline.building.record import load_chunks
 from pipeline.preparing.video import places
+from pipeline.result import load_any_result
 
 POLL_SECONDS = 1.0
 
@@ -52,15 +52,7 @@ class Progress(threading.Thread):
         for chunk in self._plan.chunks:
             waiting = [video for video in chunk.videos if video.id not in self._counted]
             if waiting:
-                done = _read(self._work / "chunks" / f"{chunk.name}.json")
-                single = [_read(places(self._work, video, self._plan.settings).result) for video in waiting if not done]
-                for result in done.get("results", []) + [result for result in single if result]:
-                    self._counted[result["id"]] = (result["status"] == "ok", result["frames_seen"])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A task's file; empty while it is not there yet."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}
+                done = load_chunks([self._work / "chunks" / f"{chunk.name}.json"])
+                paths = [places(self._work, video, self._plan.settings).result for video in waiting if not done]
+                for result in [*(r for one in done for r in one.results), *filter(None, map(load_any_result, paths))]:
+                    self._counted[result.id] = (result.status == "ok", result.frames_seen)

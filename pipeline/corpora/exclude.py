@@ -10,7 +10,9 @@ from pathlib import Path
 
 from pipeline.corpora.source import Inventory, Ranges, named
 from pipeline.errors import InputError
+from pipeline.files import regular_size
 
+MOST_LIST_BYTES = 64 << 20
 _FRAMES = re.compile(r"(?P<id>.+)[#&]frames?=(?P<frames>[\d, -]+)")
 _STRETCH = re.compile(r"(\d+)(?:-(\d+))?")
 
@@ -59,6 +61,7 @@ def exclude(inventory: Inventory, file: Path) -> Inventory:
 def _read(file: Path) -> tuple[Mapping[str, Ranges | None], int]:
     """The ids named, each with the stretches of frames, or None for the whole clip; and how many lines there are."""
     try:
+        regular_size(file, MOST_LIST_BYTES)
         text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise InputError(f"--exclude {file}: cannot be read ({error.strerror})") from error

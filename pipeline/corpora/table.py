@@ -14,9 +14,10 @@ from typing import Any
 from pipeline.corpora.source import PICTURES_FPS, SPLITS, Box, Clip, Inventory, Source, as_inventory, named, one_name
 from pipeline.corpora.splits import seeded_splits
 from pipeline.errors import InputError
-from pipeline.files import sha256_of
+from pipeline.files import regular_size, sha256_of
 
 REQUIRED, OPTIONAL = ("path", "speaker"), ("split", "start", "end", "box", "fps")
+MOST_TABLE_BYTES = 256 << 20
 _DELIMITERS = ",;\t"  # spreadsheets write any of them
 
 
@@ -100,6 +101,7 @@ def table_digest(table: Path) -> str:
         InputError: it cannot be read.
     """
     try:
+        regular_size(table, MOST_TABLE_BYTES)
         return sha256_of(table)
     except OSError as error:
         raise InputError(f"--table {table}: cannot be read ({error.strerror}); name a CSV file") from error
@@ -134,6 +136,7 @@ def clip_of(id_: str) -> Clip | None:
 def _read(table: Path) -> tuple[list[_Row], list[str]]:
     """The rows, and a warning where columns are not used."""
     try:
+        regular_size(table, MOST_TABLE_BYTES)
         with table.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()
             delimiter = max(_DELIMITERS, key=header.count)
