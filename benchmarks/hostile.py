@@ -92,10 +92,10 @@ class Bench:
             except Exception as error:
                 raise RuntimeError(f"{case.kind} | {case.name}: the harm cannot be done") from error
             kept = judge.kept_of(place)
-            contents = judge.contents_below(place.dataset) if "repair" in case.commands else set()
             self.watch.seen()
             for name in case.commands:
                 sound = self.cost(name)
+                contents = judge.contents_below(place.dataset) if name == "repair" else set()
                 begun = time.monotonic()
                 ended = child.run(
                     lambda name=name: commands.COMMANDS[name](place),  # type: ignore[misc]
