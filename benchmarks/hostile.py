@@ -26,6 +26,7 @@ from pathlib import Path
 import torch
 import torch._dynamo  # what a checkpoint's check loads late, once for all
 import torch._refs
+from tqdm import tqdm
 
 from tests.hostile import child, commands, judge, world
 from tests.hostile.case import Case
@@ -47,10 +48,15 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{len(chosen)} of {len(cases)} cases, --seed {seed}", flush=True)
         begun = time.monotonic()
         counts: Counter[tuple[str, str]] = Counter()
-        for case in chosen:
-            for verdict in bench.run(case, args.verbose):
-                counts[case.kind, verdict] += 1
-        print(f"{table(chosen, counts)}\n{time.monotonic() - begun:.0f} s, {bench.cpu_seconds:.0f} s of the processor")
+        done = []
+        try:
+            for case in tqdm(chosen, unit="case", disable=None):
+                for verdict in bench.run(case, args.verbose):
+                    counts[case.kind, verdict] += 1
+                done.append(case)
+        except KeyboardInterrupt:
+            print(f"interrupted after {len(done)} cases")
+        print(f"{table(done, counts)}\n{time.monotonic() - begun:.0f} s, {bench.cpu_seconds:.0f} s of the processor")
     return 1 if any(verdict == judge.FAILED for _, verdict in counts) else 0
 
 
