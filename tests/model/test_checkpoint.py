@@ -20,6 +20,7 @@ from model.checkpoint import (
     resolve_checkpoint,
     save_checkpoint,
 )
+from model.sealed_file import save_sealed
 from pipeline.errors import InputError
 
 
@@ -146,6 +147,32 @@ def test_what_is_no_number_is_named(tmp_path: Path, number: float) -> None:
     path = save_checkpoint(tmp_path, {"step": 1, "generator": {"a": [torch.tensor([0.0, number])]}}, keep=1)
     with pytest.raises(InputError, match=r"step-00000001\.pt: generator\.a\.0 must be finite numbers"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [torch.zeros(3, device="meta"), torch.eye(3).to_sparse(), torch.zeros(1).expand(1 << 30)],
+    ids=["without numbers", "sparse", "of a number that repeats"],
+)
+def test_what_has_not_all_its_numbers_is_named(tmp_path: Path, weight: torch.Tensor) -> None:
+    path = save_checkpoint(tmp_path, {"step": 1, "generator": {"a": weight}}, keep=1)
+    with pytest.raises(InputError, match=r"generator\.a must be finite numbers, all there"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("wrong", [{"step": "1"}, {"step": 10**8}, {"dataset_digest": 7}])
+def test_a_step_is_a_number_and_a_digest_text(tmp_path: Path, wrong: dict[str, object]) -> None:
+    path = tmp_path / "a.pt"
+    save_sealed({"schema": 2, "step": 1, **wrong}, path)
+    with pytest.raises(InputError, match="step must be a whole number"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_that_is_a_link_is_none_of_the_runs(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path / "other", payload(5), keep=1)
+    save_checkpoint(tmp_path / "run", payload(3), keep=1)
+    (tmp_path / "run" / "checkpoints" / "step-00000005.pt").symlink_to(path)
+    assert [each.name for each in list_checkpoints(tmp_path / "run")] == ["step-00000003.pt"]
 
 
 def test_a_file_that_swells_is_refused(tmp_path: Path) -> None:
