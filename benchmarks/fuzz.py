@@ -234,7 +234,8 @@ def _draw_shard(path: Path) -> None:
         for n in range(FRAMES)
     ]  # fmt: skip
     path.parent.mkdir(parents=True)
-    write_shard(path, VideoEntry("a/1.mp4", "a", "0" * 64, 25.0, 0, FRAMES, (0, 1, 2, 3, 4)), rows, k_table().levels)
+    entry = VideoEntry("a/1.mp4", "a", "0" * 64, 25.0, 0, FRAMES, (0, 1, 2, 3, 4))
+    write_shard(path, entry, rows, k_table().levels, "zstd")
 
 
 def _draw_track() -> Track:
@@ -299,21 +300,17 @@ def _said(target: Target) -> str:
 def main() -> int:
     """The command; returns its exit status."""
     args = build_parser().parse_args()
-    lines = [
-        "| what | mutations | refused | read the same | read otherwise | crashed |",
-        "| --- | --: | --: | --: | --: | --: |",
-    ]
+    words = (REFUSED, SAME, OTHER, CRASHED)
+    print(f"| what | mutations | {' | '.join(words)} |\n| --- {'| --: ' * 5}|", flush=True)
     crashed = 0
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
         for what, target in make_targets(Path(name)).items():
             if args.only in what:
-                counts = fuzz(
-                    target, random.Random(f"{args.seed} {what}"), args.share, args.keep / what.replace(" ", "-")
-                )
-                cells = [counts[word] for word in (REFUSED, SAME, OTHER, CRASHED)]
-                lines.append(f"| {what} | {' | '.join(map(str, [sum(cells), *cells]))} |")
+                dice = random.Random(f"{args.seed} {what}")
+                counts = fuzz(target, dice, args.share, args.keep / what.replace(" ", "-"))
+                cells = [counts[word] for word in words]
+                print(f"| {what} | {' | '.join(map(str, [sum(cells), *cells]))} |", flush=True)
                 crashed += counts[CRASHED]
-    print("\n".join(lines))
     return 1 if crashed else 0
 
 
