@@ -40,7 +40,9 @@ def eye_distance(landmarks: Points) -> npt.NDArray[np.float32]:
 
 
 def _distance(landmarks: Points, a: int, b: int) -> npt.NDArray[np.float32]:
-    return np.asarray(np.linalg.norm(landmarks[..., a, :] - landmarks[..., b, :], axis=-1), np.float32)
+    apart = landmarks[..., a, :] - landmarks[..., b, :]
+    x, y = apart[..., 0], apart[..., 1]
+    return np.asarray(np.sqrt(x * x + y * y), np.float32)
 
 
 def nose_tip(landmarks: Points) -> npt.NDArray[np.float32]:
@@ -50,10 +52,10 @@ def nose_tip(landmarks: Points) -> npt.NDArray[np.float32]:
 
 def eyes_midpoint(landmarks: Points) -> npt.NDArray[np.float32]:
     """Midpoint of the outer eye corners (37, 46), FaceForensics' crop centre in the paper; (..., 68, 2) -> (..., 2)."""
-    return np.asarray(landmarks[..., [EYE_OUTER_RIGHT, EYE_OUTER_LEFT], :].mean(-2), np.float32)
+    return np.asarray((landmarks[..., EYE_OUTER_RIGHT, :] + landmarks[..., EYE_OUTER_LEFT, :]) / 2, np.float32)
 
 
 def apply_affine(transform: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Map points by a 2x3 affine map: (2, 3), (..., 2) -> (..., 2)."""
-    matrix = np.asarray(transform, np.float64)
-    return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
+    matrix, places = np.asarray(transform, np.float64), np.asarray(points, np.float64)
+    return places[..., :1] * matrix[:, 0] + places[..., 1:] * matrix[:, 1] + matrix[:, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -147,7 +148,7 @@ def _prepare(
         result,
         frames_other_faces=int((track.faces[kept] > 1).sum()),
         face_width_px=round(float(np.median(geometry.face_width(track.landmarks[kept]))), 2),
-        padding=round(float(np.mean(paddings)), 4),
+        padding=round(math.fsum(paddings) / len(paddings), 4),
     )
 
 
