@@ -11,9 +11,9 @@ from model.checkpoint import CONFIG_FILE
 from model.trained import Trained
 from pipeline.errors import DatasetError
 from pipeline.files import read_json
+from pipeline.layout import DATASET_FILE
 from pipeline.settings import Settings, recorded_settings
 from pipeline.shards import Dataset, open_dataset
-from pipeline.shards.dataset import DATASET_FILE
 
 
 def find_settings(

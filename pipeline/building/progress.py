@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from pipeline.building.plan import Plan
 from pipeline.building.record import load_chunks
+from pipeline.layout import WORK, chunk_file
 from pipeline.preparing.video import places
 from pipeline.result import load_any_result
 
@@ -22,7 +23,7 @@ class Progress(threading.Thread):
     def __init__(self, out: Path, plan: Plan) -> None:
         super().__init__(daemon=True)
         self._ended = threading.Event()
-        self._work = out / "work"
+        self._out = out
         self._plan = plan
         self._counted: dict[str, tuple[bool, int]] = {}  # video id -> whether it arrived, its frames
 
@@ -52,7 +53,7 @@ class Progress(threading.Thread):
         for chunk in self._plan.chunks:
             waiting = [video for video in chunk.videos if video.id not in self._counted]
             if waiting:
-                done = load_chunks([self._work / "chunks" / f"{chunk.name}.json"])
-                paths = [places(self._work, video, self._plan.settings).result for video in waiting if not done]
+                done = load_chunks([chunk_file(self._out, chunk.name)])
+                paths = [places(self._out / WORK, video, self._plan.settings).result for video in waiting if not done]
                 for result in [*(r for one in done for r in one.results), *filter(None, map(load_any_result, paths))]:
                     self._counted[result.id] = (result.status == "ok", result.frames_seen)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.errors import DatasetError
 from pipeline.files import atomic_write, has_no_link
+from pipeline.layout import report_page
 from pipeline.report.drops import drop_examples
 from pipeline.report.gather import gather
 from pipeline.report.page import render
@@ -39,7 +40,7 @@ def write_report(root: Path, pictures: int = PICTURES, progress: bool = False, s
     chosen = choose_pictured(gathered.entries, signs, pictures)
     shown = video_pictures(gathered.entries, chosen, progress)
     page = render(gathered, drop_examples(gathered, sources, progress), page_data(gathered.entries, signs, shown))
-    path = root / "report" / "index.html"
+    path = report_page(root)
     if not has_no_link(root, path.parent):
         raise DatasetError(f"{path.parent}: must be no link, the page would lie elsewhere; take it away")
     with atomic_write(path) as temporary:  # names of files need not be UTF-8: what is not is shown as \udcXX

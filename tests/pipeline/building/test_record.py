@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from pipeline.building.plan import Chunk, load_inventory, make_plan
-from pipeline.building.record import ChunkResult, chunk_done, chunk_file, load_chunk, save_chunk
+from pipeline.building.record import ChunkResult, chunk_done, load_chunk, save_chunk
 from pipeline.building.upkeep import keep_apart
 from pipeline.corpora import Source
 from pipeline.errors import BuildError, InputError
+from pipeline.layout import chunk_file
 from pipeline.result import VideoResult
 from pipeline.settings import Settings
 
@@ -29,7 +30,7 @@ def recorded(out: Path, chunk: Chunk = CHUNK) -> Path:
     shard.parent.mkdir(parents=True)
     shard.write_text("a shard, 9"[:9])
     result = VideoResult("a/1.mp4", "a", "train", frames_seen=9, frames_kept=9)
-    path = chunk_file(out, chunk)
+    path = chunk_file(out, chunk.name)
     save_chunk(path, ChunkResult(chunk.name, chunk.split, chunk.shard, "0" * 64, 9, [result], "s"))
     return path
 
