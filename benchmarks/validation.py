@@ -148,10 +148,11 @@ def main() -> int:
         make_dataset(root, args.shards)
         print(f"{args.shards} shards of {FRAMES} frames, h5py {h5py.__version__}, medians of {args.rounds} rounds")
         loader = Loader(root)
-        for what, ways in (
+        measured: list[tuple[str, list[Callable[[], int]]]] = [
             (f"opening {args.shards} shards", [lambda: opened(root), lambda: opened_plainly(root)]),
             (f"{BATCHES} batches of 16", [loader, loader.unchecked]),
-        ):
+        ]
+        for what, ways in measured:
             checked, plain = by_turns(ways, args.rounds)
             ratio = statistics.median(a / b for a, b in zip(checked, plain, strict=True))
             middle = [statistics.median(seconds) for seconds in (checked, plain)]

@@ -17,12 +17,14 @@ out/work/removed/                what `check --repair` took away
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 DATASET_FILE = "dataset.json"
 MANIFEST_FILE = "manifest.csv"
 SHARDS, WORK, REPORT = "shards", "work", "report"
 OWN_FOLDERS = (SHARDS, WORK, REPORT)
+_CHUNK = re.compile(r".+-\d{4,}-[0-9a-f]{12}")
 
 
 def shard_name(split: str, chunk: str) -> str:
@@ -62,7 +64,7 @@ def chunk_file(out: Path, chunk: str) -> Path:
 
 def chunk_files(out: Path) -> list[Path]:
     """All records of finished chunks."""
-    return sorted((out / WORK / "chunks").glob("*.json"))
+    return _records(out / WORK / "chunks")
 
 
 def earlier_file(out: Path, chunk: str) -> Path:
@@ -72,7 +74,12 @@ def earlier_file(out: Path, chunk: str) -> Path:
 
 def earlier_files(out: Path) -> list[Path]:
     """All records of chunks that are made again."""
-    return sorted((out / WORK / "earlier").glob("*.json"))
+    return _records(out / WORK / "earlier")
+
+
+def _records(folder: Path) -> list[Path]:
+    """Files that are named as chunks are: a user may have put others there."""
+    return sorted(path for path in folder.glob("*.json") if _CHUNK.fullmatch(path.stem))
 
 
 def removed_file(out: Path, path: Path) -> Path:

@@ -10,6 +10,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from pipeline.layout import DATASET_FILE
 from pipeline.report.distributions import plots, short_name
 from pipeline.report.drops import DropExample
 from pipeline.report.gather import Entry, Gathered
@@ -17,6 +18,7 @@ from pipeline.report.pictures import colour_ramp
 from pipeline.report.plots import figure
 from pipeline.report.rows import script_json
 from pipeline.result import DROP_REASONS, reason_of
+from pipeline.settings import recorded_settings
 
 SCRIPTS = ("dom.js", "trace.js", "entry.js", "speakers.js", "videos.js", "start.js")
 FAILURES_LISTED = 8  # a reason; the table of videos has them all
@@ -57,6 +59,8 @@ def render(gathered: Gathered, drops: Sequence[DropExample], data: Mapping[str, 
     name = CORPORA.get(gathered.dataset.corpus, gathered.dataset.corpus)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    dataset = gathered.dataset
+    settings = recorded_settings(dataset.config, dataset.root / DATASET_FILE, ("k_floor",))
     slots = {
         "name": escape(name),
         "digest": escape(gathered.dataset.digest[:12]),
@@ -66,7 +70,7 @@ def render(gathered: Gathered, drops: Sequence[DropExample], data: Mapping[str, 
         "failures": _failures(gathered.entries),
         "plots": "".join(figure(plot) for plot in plots(gathered.entries)),
         "no_tracks": "" if gathered.tracks else _asset("no_tracks.html"),
-        "k_floor": f"{gathered.dataset.config['k_floor']:g}",
+        "k_floor": f"{settings.k_floor:g}",
         "ramp": escape(", ".join(colour_ramp())),
         "build": _build(gathered),
     }

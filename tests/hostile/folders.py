@@ -84,8 +84,8 @@ PLACES: dict[str, tuple[Callable[[World], Path], tuple[str, ...]]] = {
     "a table of clips": (lambda world: world.root / "clips.csv", ("build_table",)),
     "the report's page": (lambda world: world.dataset / "report" / "index.html", ("report",)),
 }
-# Named by the user himself, links or not.
-NAMED = ("a landmark file", "a list of what to leave out", "a table of clips")
+# Named by the user himself, or of his corpus, where links are followed.
+NAMED = ("a video", "a landmark file", "a list of what to leave out", "a table of clips")
 
 
 def put(find: Callable[[World], Path], thing: Thing, world: World) -> None:
