@@ -18,6 +18,7 @@ from pipeline.errors import InputError, VideoError
 from pipeline.geometry import Points
 from pipeline.preparing import crops
 from pipeline.preparing.bank import choose_bank
+from pipeline.preparing.crop_plan import scale_of
 from pipeline.preparing.regions import Box, Region
 from pipeline.preparing.tracked_clip import Crop, crop_frames, resized, track_clip
 from pipeline.settings import BANK_SIZE, Settings
@@ -136,9 +137,7 @@ def _face_of_picture(path: Path, settings: Settings, landmark_model: Path, size:
     seen = FaceTracker(settings.track, landmark_model, studio_range=False).observe(luma)
     if seen.landmarks is None or geometry.face_width(seen.landmarks) < settings.min_face_px:
         return None
-    faces = seen.landmarks[None]
-    widths, reaches = geometry.face_width(faces), crops.reach(faces, settings.centre)
-    scale = crops.crop_scale(widths, reaches, settings.face_fraction, FRAME_SIZE)
+    scale = scale_of(seen.landmarks[None], np.arange(1), settings)
     transform = crops.crop_transform(seen.landmarks, scale, settings.centre, FRAME_SIZE)
     height, width = luma.shape
     region = Region(Box(0, 0, width, height), luma, u, v, PICTURE_COLOUR)

@@ -22,7 +22,7 @@ from pipeline.errors import InputError, VideoError
 from pipeline.layout import track_file, video_files
 from pipeline.preparing import crops
 from pipeline.preparing.bank import choose_bank
-from pipeline.preparing.crop_plan import CropPlan, plan_crops, steadied
+from pipeline.preparing.crop_plan import CropPlan, plan_crops
 from pipeline.preparing.k_map import k_codes, k_table
 from pipeline.preparing.regions import Box, RegionStore, keep_region
 from pipeline.result import VideoResult, blank, failed, load_result, save_result
@@ -132,13 +132,13 @@ def _prepare(
         note="; ".join(track.notes),
         warning="; ".join(track.warnings),
     )
-    track = steadied(track, settings)
     plan = plan_crops(track, settings).without(_excluded(track, source))
     result = replace(result, drops=plan.drops, frames_kept=len(plan.kept), scale=plan.scale)
     if len(plan.kept) < settings.bank_size or len(plan.kept) / track.fps < settings.min_seconds:
         return replace(result, status="failed", error=_too_few(path, track, plan, settings))
     kept = plan.kept.tolist()
     cuts = [Cut(place, plan.transforms[place]) for place in kept]
+    track = replace(track, landmarks=plan.landmarks)
     entry, rows = _rows(path, source, track, cuts, store, settings)
     entry = replace(entry, source_sha256=begun.sha256)
     levels = k_table(settings.k_gamma, settings.k_floor).levels
