@@ -27,7 +27,7 @@ from pipeline.tracking import FaceTracker
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFace:
     """Whose face is shown.
 
     Attributes:
@@ -45,7 +45,7 @@ class Source:
 
 def source_from_video(
     path: Path, settings: Settings, landmark_model: Path, size: int = FRAME_SIZE, progress: bool = False
-) -> Source:
+) -> SourceFace:
     """The bank of a video, the very images that a dataset built of it would hold.
 
     Args:
@@ -66,14 +66,14 @@ def source_from_video(
     frames = dict(
         zip(in_time.tolist(), crop_frames(path, in_time.tolist(), clip.transforms[in_time], size), strict=True)
     )
-    return Source(
+    return SourceFace(
         path.name, np.stack([frames[place] for place in bank.tolist()]), clip.landmarks[bank], _median(landmarks)
     )
 
 
 def source_from_pictures(
     folder: Path, settings: Settings, landmark_model: Path, size: int = FRAME_SIZE, progress: bool = False
-) -> Source:
+) -> SourceFace:
     """The bank of a folder of pictures of one person; those without a face are left out with a line on stderr.
 
     Each picture has a crop scale of its own. Fewer than five pictures are repeated.
@@ -97,10 +97,10 @@ def source_from_pictures(
         raise InputError(f"{folder}: no face in any of its {len(paths)} pictures; use others")
     landmarks = np.stack([points for _, points in found])
     bank = _stretched_bank(geometry.mouth_openness(landmarks))
-    return Source(folder.resolve().name, np.stack([found[i][0] for i in bank]), landmarks[bank], _median(landmarks))
+    return SourceFace(folder.resolve().name, np.stack([found[i][0] for i in bank]), landmarks[bank], _median(landmarks))
 
 
-def source_from_dataset(dataset: Dataset, speaker: str | None, video_id: str | None = None) -> Source:
+def source_from_dataset(dataset: Dataset, speaker: str | None, video_id: str | None = None) -> SourceFace:
     """The stored bank of a dataset's speaker: of the named video, else of the first of theirs by id.
 
     Raises:
@@ -119,11 +119,11 @@ def source_from_dataset(dataset: Dataset, speaker: str | None, video_id: str | N
     return stored_source(chosen[0])
 
 
-def stored_source(video: Video) -> Source:
+def stored_source(video: Video) -> SourceFace:
     """The bank that a dataset holds of one video."""
     with ShardReader(video.shard) as shard:
         rows = slice(video.first_row, video.first_row + video.row_count)
-        return Source(
+        return SourceFace(
             video.speaker, shard.frames(video.bank), shard.landmarks(video.bank), _median(shard.landmarks(rows))
         )
 

@@ -18,7 +18,7 @@ from model.data.sampler import Group, fixed_groups
 from model.data.to_device import prepare_batch, question_of
 from model.evaluation.answers import Answerer, NetworkAnswers, frame_name
 from model.evaluation.copied_answers import copied_bank_image
-from model.evaluation.metrics import Examined, FrameMetric, Metric, Scores, l1_figures
+from model.evaluation.metrics import AnsweredBatch, FrameMetric, Metric, Scores, l1_figures
 from model.network.nearest import nearest_landmarks
 from model.network.question import Network
 from model.pictures import require_finite
@@ -123,11 +123,11 @@ def evaluate(
         with closing(loading) as loaded, closing(ShardPool()) as pool:
             for group, batch in tqdm(zip(groups, loaded, strict=True), "evaluating", len(groups), disable=not progress):
                 numbers = pool.reader(group.video.shard).frame_index(group.target_rows)
-                examined = _examine(asked, batch, group.video, torch.from_numpy(numbers).long())
+                answered = _ask(asked, batch, group.video, torch.from_numpy(numbers).long())
                 for metric in metrics:
-                    metric.update(examined)
-                frames += _frame_scores(group, examined)
-                counts[examined.speaker] = counts.get(examined.speaker, 0) + len(examined.target)
+                    metric.update(answered)
+                frames += _frame_scores(group, answered)
+                counts[answered.speaker] = counts.get(answered.speaker, 0) + len(answered.target)
     speakers = {name: SpeakerScores(count, _merged(metrics, name)) for name, count in sorted(counts.items())}
     overall = SpeakerScores(sum(counts.values()), _merged(metrics, None))
     return Evaluation(
@@ -159,7 +159,7 @@ def names_of(groups: Sequence[Group]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _examine(asked: Answerer, batch: Batch, video: Video, frame_index: Tensor) -> Examined:
+def _ask(asked: Answerer, batch: Batch, video: Video, frame_index: Tensor) -> AnsweredBatch:
     device = asked.device
     prepared = prepare_batch(batch, device, asked.size)
     names = tuple(frame_name(video.id, number) for number in frame_index.tolist())
@@ -173,11 +173,11 @@ def _examine(asked: Answerer, batch: Batch, video: Video, frame_index: Tensor) -
     }
     answers = {name: to_levels(image) for name, image in images.items()}
     target, landmarks = to_levels(prepared.target), prepared.target_landmarks
-    return Examined(target, answers, landmarks, video.speaker, video.id, frame_index)
+    return AnsweredBatch(target, answers, landmarks, video.speaker, video.id, frame_index)
 
 
-def _frame_scores(group: Group, examined: Examined) -> list[FrameScore]:
-    values = l1_figures(examined.answers["model"], examined)["l1"].tolist()
+def _frame_scores(group: Group, answered: AnsweredBatch) -> list[FrameScore]:
+    values = l1_figures(answered.answers["model"], answered)["l1"].tolist()
     return [
         FrameScore(replace(group, target_rows=(row,)), l1) for row, l1 in zip(group.target_rows, values, strict=True)
     ]

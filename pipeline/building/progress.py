@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from pipeline.building.plan import Plan
 from pipeline.layout import WORK, chunk_file
-from pipeline.preparing.video import places
+from pipeline.preparing.video import work_files
 
 POLL_SECONDS = 1.0
 
@@ -55,7 +55,9 @@ class Progress(threading.Thread):
             if waiting:
                 done = _read(chunk_file(self._out, chunk.name))
                 single = [
-                    _read(places(self._out / WORK, video, self._plan.settings).result) for video in waiting if not done
+                    _read(work_files(self._out / WORK, video, self._plan.settings).result)
+                    for video in waiting
+                    if not done
                 ]
                 for result in done.get("results", []) + [result for result in single if result]:
                     self._counted[result["id"]] = (result["status"] == "ok", result["frames_seen"])

@@ -33,7 +33,7 @@ from pipeline.decode import VideoReader
 from pipeline.errors import InputError
 from pipeline.ffmpeg_program import ffmpeg_path
 from pipeline.preparing.tracked_clip import resized
-from pipeline.preparing.video import places, prepare_video
+from pipeline.preparing.video import prepare_video, work_files
 from pipeline.sample import write_sample_corpus
 from pipeline.settings import Settings
 from pipeline.shards import ShardReader, merge_shards, open_dataset
@@ -65,7 +65,7 @@ def dataset(corpus: Path, clips: list[Path], tmp_path_factory: pytest.TempPathFa
     for clip in clips:
         source = Source(clip.relative_to(corpus).as_posix(), SPEAKER, "test")
         assert prepare_video(corpus, source, settings, root / "work", None).status == "ok"
-        parts.append(places(root / "work", source, settings).shard)
+        parts.append(work_files(root / "work", source, settings).shard)
     merge_shards(root / "shards" / "test" / "08F.h5", parts)
     contents = {
         "schema": "flnet-dataset/1",
@@ -241,7 +241,7 @@ def test_it_is_so_with_smoothed_landmarks_and_centres(corpus: Path, clips: list[
     assert prepare_video(corpus, source, settings, tmp_path, None).status == "ok"
     made = source_from_video(clips[0], settings, landmark_model_path())
     plain = source_from_video(clips[0], Settings(), landmark_model_path())
-    with ShardReader(places(tmp_path, source, settings).shard) as shard:
+    with ShardReader(work_files(tmp_path, source, settings).shard) as shard:
         bank = shard.entries[0].bank
         assert np.array_equal(made.images, shard.frames(bank))
         assert np.array_equal(made.landmarks, shard.landmarks(bank))

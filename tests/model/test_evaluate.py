@@ -18,7 +18,7 @@ from model.data.examples import load_groups
 from model.data.sampler import fixed_groups
 from model.evaluate import main
 from model.evaluation.copied_answers import copied_bank_image, nearest_openness
-from model.evaluation.metrics import Examined, FidMetric, FrameMetric, l1_figures, quality_figures
+from model.evaluation.metrics import AnsweredBatch, FidMetric, FrameMetric, l1_figures, quality_figures
 from model.evaluation.protocol import FrameScore, evaluate, extremes
 from model.evaluation.psnr_ssim import ssim
 from model.evaluation.temporal import TemporalMetric
@@ -248,7 +248,7 @@ def test_frames_without_a_value_are_left_out_of_the_mean() -> None:
     metric = FrameMetric(lambda *_: {"figure": next(values)})
     image = torch.zeros(2, 3, 4, 4)
     for speaker in "aba":
-        metric.update(Examined(image, {"model": image}, torch.zeros(2, 68, 2), speaker, "video", torch.arange(2)))
+        metric.update(AnsweredBatch(image, {"model": image}, torch.zeros(2, 68, 2), speaker, "video", torch.arange(2)))
     assert metric.scores("a") == metric.scores(None) == {"model": {"figure": 4.0}}
     assert metric.scores("b") == {}
 
@@ -257,10 +257,10 @@ def test_a_speakers_frames_come_together_for_the_fid() -> None:
     metric = FidMetric(Counting(), 4)
     image = torch.rand(3, 3, 4, 4)
     for speaker in "ab":
-        metric.update(Examined(image, {"model": image}, torch.zeros(3, 68, 2), speaker, "video", torch.arange(3)))
+        metric.update(AnsweredBatch(image, {"model": image}, torch.zeros(3, 68, 2), speaker, "video", torch.arange(3)))
     assert metric.scores(None)["model"]["fid"] == pytest.approx(0, abs=1e-6)
     with pytest.raises(ValueError, match="speaker a must come together"):
-        metric.update(Examined(image, {"model": image}, torch.zeros(3, 68, 2), "a", "video", torch.arange(3)))
+        metric.update(AnsweredBatch(image, {"model": image}, torch.zeros(3, 68, 2), "a", "video", torch.arange(3)))
 
 
 @pytest.mark.parametrize(("count", "kinds"), [(1, "b"), (2, "bw"), (3, "bmw"), (5, "bmw"), (20, "bbmmww")])
