@@ -93,7 +93,6 @@ def evaluate(
     stride: int = 1,
     batch_size: int = 16,
     workers: int = 0,
-    inference: InferenceSettings | None = None,
     progress: bool = False,
 ) -> Evaluation:
     """Measure a network on a split, beside the trivial answers (which always have the stored bank of five).
@@ -101,13 +100,13 @@ def evaluate(
     The protocol is fixed: the frames in order, each video's bank as `fixed_groups` chooses it.
 
     Args:
-        network: on the device to compute on; or who else has answers.
+        network: on the device to compute on, run as in training; or who else has answers (`NetworkAnswers` runs it in
+            another way).
         dataset: any; that of the training for its own test split.
         metrics: fresh ones (`model.evaluation.selection`); None measures L1 alone.
         split: "test", else "val", where None.
         stride: every how many-th frame of a video.
         batch_size: frames at once; changes nothing but speed.
-        inference: how the network is run, where that is not as in training.
 
     Raises:
         DatasetError: no such split, or no frame in it.
@@ -115,13 +114,15 @@ def evaluate(
     split, whole = split_groups(dataset, split, stride)
     groups = cut(whole, batch_size)
     metrics = [FrameMetric(l1_figures)] if metrics is None else metrics
-    asked = NetworkAnswers(network, inference or InferenceSettings()) if isinstance(network, Network) else network
+    asked = NetworkAnswers(network, InferenceSettings()) if isinstance(network, Network) else network
     counts: dict[str, int] = {}
     frames: list[FrameScore] = []
+    # A batch is of one video: what follows frame upon frame (`temporal`) comes in order.
     with asked.ready():
         loading = batches(BatchDataset(_Plan(groups)), 0, len(groups), workers=workers)
         with closing(loading) as loaded, closing(ShardPool()) as pool:
             for group, batch in tqdm(zip(groups, loaded, strict=True), "evaluating", len(groups), disable=not progress):
+                # The source's numbers, by which ready pictures are named and frames follow each other.
                 numbers = pool.reader(group.video.shard).frame_index(group.target_rows)
                 answered = _ask(asked, batch, group.video, torch.from_numpy(numbers).long())
                 for metric in metrics:

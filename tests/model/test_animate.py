@@ -24,6 +24,7 @@ from model.animation.views import View, Watermark
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig, TrainConfig, parse_size
 from model.evaluate import main as evaluate_main
+from model.evaluation.answers import NetworkAnswers
 from model.evaluation.protocol import evaluate
 from model.network.generator import Generator
 from model.setting import to_dict
@@ -207,7 +208,8 @@ def test_reconstruction_has_the_l1_of_evaluation(
     results = tmp_path / "evaluation"
     measuring = ["--shards", str(dataset), "--workers", "0", "--out", str(results), "--no-fid", "--no-lpips"]
     assert evaluate_main([*common, *measuring]) == 0
-    evaluation = evaluate(load_trained(checkpoint, CPU).generator, open_dataset(dataset), inference=settings_of(flags))
+    network = NetworkAnswers(load_trained(checkpoint, CPU).generator, settings_of(flags))
+    evaluation = evaluate(network, open_dataset(dataset))
     of_clip = [frame.l1 for frame in evaluation.frames if frame.group.bank_video == other]
     assert len(of_clip) == int(measured[1]) == 19
     assert float(measured[2]) == pytest.approx(np.mean(of_clip), abs=2e-3)
