@@ -26,14 +26,14 @@ import json, resource, sys, time
 from pathlib import Path
 import cv2
 from pipeline import decode
-from pipeline.child_process import settle_in
+from pipeline.child_process import tune_memory
 from pipeline.corpora import Source
 from pipeline.preparing.video import load_models, prepare_video
 from pipeline.settings import Settings
 from pipeline.tracking.landmark_model import landmark_model_path
 load_models(landmark_model_path())
 cv2.setNumThreads(1)
-settle_in()
+tune_memory()
 path, decoded, pictures = Path(sys.argv[1]), 0, decode.VideoReader._pictures
 def counted(self):
     global decoded

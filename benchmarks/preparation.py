@@ -26,7 +26,7 @@ import cv2
 import ffmpeg
 
 from pipeline import content, decode, tracking
-from pipeline.child_process import settle_in
+from pipeline.child_process import tune_memory
 from pipeline.cli import run
 from pipeline.corpora import Source, scan_folder
 from pipeline.ffmpeg_program import ffmpeg_path
@@ -60,7 +60,7 @@ def main(args: argparse.Namespace) -> int:
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         video.prepare_video(root, sources[0], settings, Path(scratch) / "warm", None)  # loads the models
-        settle_in()  # as the processes of a build do
+        tune_memory()  # as the processes of a build do
         for source in sources:
             rows.append(_measure(root, source, settings, Path(scratch), plain, args.plain_every, spent))
             print(f"{source.id}: {rows[-1]['frames']:.0f} frames", file=sys.stderr)
@@ -89,7 +89,7 @@ def _measure(
     spent["decoding"] += decoding
     spent["frames"] += frames
     spent["all"] += preparing
-    shard = video.places(work, source, settings).shard
+    shard = video.work_files(work, source, settings).shard
     return {
         "frames": frames,
         "decode": decoding / frames * 1e3,

@@ -15,7 +15,7 @@ from model.animation.clip import Clip, Reconstruction, make_bank
 from model.animation.crop_settings import find_settings
 from model.animation.driver import FITS, MISSING, Driver, fit_landmarks, open_driver, plan_timeline
 from model.animation.encoder import Sound, clip_writer, kept_parts
-from model.animation.source import Source, source_from_dataset, source_from_pictures, source_from_video
+from model.animation.source import SourceFace, source_from_dataset, source_from_pictures, source_from_video
 from model.animation.views import VIEWS, WATERMARK, View, Watermark
 from model.device import choose_device
 from model.pictures import to_pixels
@@ -31,7 +31,7 @@ from pipeline.tracking.landmark_model import landmark_model_path
 
 def open_source(
     path: Path, speaker: str | None, video_id: str | None, settings: Settings, model: Path, size: int
-) -> Source:
+) -> SourceFace:
     """The source from whatever `path` is: a dataset's folder, a folder of pictures, or a video.
 
     Raises:
@@ -63,7 +63,7 @@ def plan_clip(args: argparse.Namespace, trained: Trained, inference: InferenceSe
     return Clip(generator, inference, source, driver, plan_timeline(driver, args.missing), landmarks)
 
 
-def tags(trained: Trained, source: Source, driver: Driver) -> dict[str, str]:
+def tags(trained: Trained, source: SourceFace, driver: Driver) -> dict[str, str]:
     """The metadata that says what the clip is."""
     return {
         "title": f"Synthetic video: {source.name} driven by {driver.path.name}",

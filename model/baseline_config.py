@@ -10,7 +10,7 @@ from model.setting import at_least, check, one_of, setting
 
 ConditionForm = Literal["tiles", "field"]
 Pairs = Literal["speaker", "any"]
-Source = Literal["first", "nearest"]
+SourceChoice = Literal["first", "nearest"]
 Optimiser = Literal["sgd", "adam"]
 
 
@@ -29,7 +29,7 @@ class GanimationConfig(NetworkConfig):
         flag="--condition",
     )
     pairs: Pairs = setting("speaker", help="desired landmarks in training: of the target, or of the batch's next video")
-    source: Source = setting("first", help="identity image at test: bank image 1, or that of nearest landmarks")
+    source: SourceChoice = setting("first", help="identity image at test: bank image 1, or that of nearest landmarks")
 
 
 @dataclass(frozen=True)

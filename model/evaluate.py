@@ -13,7 +13,7 @@ from model.evaluation.answers import Answerer, NetworkAnswers, ReadyAnswers
 from model.evaluation.protocol import evaluate
 from model.evaluation.questions import write_questions
 from model.evaluation.results import write_results
-from model.evaluation.selection import Wanted, choose_measures
+from model.evaluation.selection import MeasureOptions, choose_measures
 from model.evaluation.tables import verdict
 from model.evaluation.temporal import STILL
 from model.trained import add_inference_flags, add_source_flag, inference_settings, load_all
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def add_measures(parser: argparse.ArgumentParser) -> None:
-    """The flags that say what is measured; `wanted_from` reads them."""
+    """The flags that say what is measured; `measure_options` reads them."""
     figures = parser.add_argument_group("figures", ALWAYS)
     add = figures.add_argument
     either = argparse.BooleanOptionalAction
@@ -74,9 +74,9 @@ def add_measures(parser: argparse.ArgumentParser) -> None:
     add("--landmark-model", type=Path, metavar="FILE", help="dlib's 68-point model (default: the installed one)")
 
 
-def wanted_from(args: argparse.Namespace) -> Wanted:
+def measure_options(args: argparse.Namespace) -> MeasureOptions:
     """The figures that the flags of `add_measures` ask for."""
-    return Wanted(
+    return MeasureOptions(
         fid=args.fid,
         lpips=args.lpips,
         landmark_error=args.landmark_error,
@@ -112,7 +112,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         if args.write_questions is None:
             raise InputError("name somebody to be measured: --checkpoint or --answers, or give --write-questions")
         return 0
-    measures = choose_measures(wanted_from(args), device)
+    measures = choose_measures(measure_options(args), device)
     found = {
         name: evaluate(
             answerer,

@@ -17,7 +17,7 @@ from model.drawing.masks import check_masks, masks_block
 from model.drawing.panel import captioned, side_by_side
 from model.drawing.results import results_block
 from model.drawing.table import write_table1
-from model.evaluate import add_measures, wanted_from
+from model.evaluate import add_measures, measure_options
 from model.evaluation.selection import choose_measures
 from model.pictures import Pixels, save_picture
 from model.trained import add_inference_flags, inference_settings
@@ -82,7 +82,7 @@ def _figures(args: argparse.Namespace) -> int:
             if missing := missing_columns(corpus.networks):
                 print(f"figure4.png: no network of {corpus.name} for {', '.join(missing)}", file=sys.stderr)
     if "table1" in args.only:
-        measures = choose_measures(wanted_from(args), device)
+        measures = choose_measures(measure_options(args), device)
         print(write_table1(args.out, corpora, measures, args.stride, args.batch_size, args.workers), end="")
         made += ["table1.md", "table1.json"]
     print(f"{args.out}: {', '.join(made)}")

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from model.baseline_config import Source
+from model.baseline_config import SourceChoice
 from model.checkpoint import load_checkpoint, resolve_checkpoint
 from model.config import Size, TrainConfig, parse_size
 from model.network.generator import Generator
@@ -128,7 +128,7 @@ class InferenceSettings:
 
     size: Size | None = None
     warp_margin_px: float | None = None
-    source: Source | None = None
+    source: SourceChoice | None = None
 
     def __post_init__(self) -> None:
         if self.warp_margin_px is not None and not 0 < self.warp_margin_px < WIDEST_MARGIN:
@@ -175,7 +175,7 @@ def add_inference_flags(add: Callable[..., object], any_size: bool = False) -> N
 
 def add_source_flag(add: Callable[..., object]) -> None:
     """Another flag of `InferenceSettings`, for commands that take any network."""
-    add("--source", choices=get_args(Source),
+    add("--source", choices=get_args(SourceChoice),
         help="GANimation: another identity image than the training's settings say, bank image 1 or that of nearest "
         "landmarks")  # fmt: skip
 

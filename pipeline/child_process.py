@@ -190,7 +190,7 @@ def _death(code: int) -> Exception:
     return CrashError(f"the process ended with status {code}")
 
 
-def die_with(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
+def end_with_parent(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
     """Have the kernel send this process a signal when `parent`, which forked it, is gone.
 
     On Linux; elsewhere nothing happens.
@@ -201,7 +201,7 @@ def die_with(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
             os.kill(os.getpid(), number)
 
 
-def settle_in() -> None:
+def tune_memory() -> None:
     """Prepare a process that will not live long for work on many pictures.
 
     The C library (glibc; elsewhere nothing happens) keeps freed memory for what comes next: by default every
@@ -221,11 +221,11 @@ def _live_and_die(parent: int, pipe: Connection, work: Callable[..., Any]) -> No
     global _in_child
     status, _in_child = 1, True
     try:
-        die_with(parent)
+        end_with_parent(parent)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGPROF):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        settle_in()
+        tune_memory()
         while (arguments := pipe.recv()) is not None:
             pipe.send(_answer(work, arguments))
         status = 0

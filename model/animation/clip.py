@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from model.animation.driver import Driver, Timeline
-from model.animation.source import Source
+from model.animation.source import SourceFace
 from model.config import Size
 from model.data.sampler import bank_choice
 from model.data.to_device import resize_images, resize_landmarks, to_network_range
@@ -39,7 +39,7 @@ class Bank:
     landmarks: Tensor
 
 
-def make_bank(source: Source, bank_size: int, size: Size, device: torch.device) -> Bank:
+def make_bank(source: SourceFace, bank_size: int, size: Size, device: torch.device) -> Bank:
     """The source's images that a network of `bank_size` uses, at the size that is wanted."""
     choice = list(bank_choice(bank_size))
     images = resize_images(to_network_range(torch.from_numpy(source.images[choice]).to(device)), size)
@@ -77,7 +77,7 @@ class Clip:
 
     generator: Generator
     settings: InferenceSettings
-    source: Source
+    source: SourceFace
     driver: Driver
     timeline: Timeline
     landmarks: npt.NDArray[np.float32]

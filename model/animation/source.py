@@ -18,6 +18,7 @@ from pipeline.errors import InputError, VideoError
 from pipeline.geometry import Points
 from pipeline.preparing import crops
 from pipeline.preparing.bank import choose_bank
+from pipeline.preparing.crop_plan import scale_of
 from pipeline.preparing.regions import Box, Region
 from pipeline.preparing.tracked_clip import Crop, crop_frames, resized, track_clip
 from pipeline.settings import BANK_SIZE, Settings
@@ -26,7 +27,7 @@ from pipeline.tracking import FaceTracker
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFace:
     """Whose face is shown.
 
     Attributes:
@@ -44,7 +45,7 @@ class Source:
 
 def source_from_video(
     path: Path, settings: Settings, landmark_model: Path, size: int = FRAME_SIZE, progress: bool = False
-) -> Source:
+) -> SourceFace:
     """The bank of a video, the very images that a dataset built of it would hold.
 
     Args:
@@ -65,14 +66,14 @@ def source_from_video(
     frames = dict(
         zip(in_time.tolist(), crop_frames(path, in_time.tolist(), clip.transforms[in_time], size), strict=True)
     )
-    return Source(
+    return SourceFace(
         path.name, np.stack([frames[place] for place in bank.tolist()]), clip.landmarks[bank], _median(landmarks)
     )
 
 
 def source_from_pictures(
     folder: Path, settings: Settings, landmark_model: Path, size: int = FRAME_SIZE, progress: bool = False
-) -> Source:
+) -> SourceFace:
     """The bank of a folder of pictures of one person; those without a face are left out with a line on stderr.
 
     Each picture has a crop scale of its own. Fewer than five pictures are repeated.
@@ -96,10 +97,10 @@ def source_from_pictures(
         raise InputError(f"{folder}: no face in any of its {len(paths)} pictures; use others")
     landmarks = np.stack([points for _, points in found])
     bank = _stretched_bank(geometry.mouth_openness(landmarks))
-    return Source(folder.resolve().name, np.stack([found[i][0] for i in bank]), landmarks[bank], _median(landmarks))
+    return SourceFace(folder.resolve().name, np.stack([found[i][0] for i in bank]), landmarks[bank], _median(landmarks))
 
 
-def source_from_dataset(dataset: Dataset, speaker: str | None, video_id: str | None = None) -> Source:
+def source_from_dataset(dataset: Dataset, speaker: str | None, video_id: str | None = None) -> SourceFace:
     """The stored bank of a dataset's speaker: of the named video, else of the first of theirs by id.
 
     Raises:
@@ -118,11 +119,11 @@ def source_from_dataset(dataset: Dataset, speaker: str | None, video_id: str | N
     return stored_source(chosen[0])
 
 
-def stored_source(video: Video) -> Source:
+def stored_source(video: Video) -> SourceFace:
     """The bank that a dataset holds of one video."""
     with ShardReader(video.shard) as shard:
         rows = slice(video.first_row, video.first_row + video.row_count)
-        return Source(
+        return SourceFace(
             video.speaker, shard.frames(video.bank), shard.landmarks(video.bank), _median(shard.landmarks(rows))
         )
 
@@ -136,9 +137,7 @@ def _face_of_picture(path: Path, settings: Settings, landmark_model: Path, size:
     seen = FaceTracker(settings.track, landmark_model, studio_range=False).observe(luma)
     if seen.landmarks is None or geometry.face_width(seen.landmarks) < settings.min_face_px:
         return None
-    faces = seen.landmarks[None]
-    widths, reaches = geometry.face_width(faces), crops.reach(faces, settings.centre)
-    scale = crops.crop_scale(widths, reaches, settings.face_fraction, FRAME_SIZE)
+    scale = scale_of(seen.landmarks[None], np.arange(1), settings)
     transform = crops.crop_transform(seen.landmarks, scale, settings.centre, FRAME_SIZE)
     height, width = luma.shape
     region = Region(Box(0, 0, width, height), luma, u, v, PICTURE_COLOUR)

@@ -24,7 +24,7 @@ def draw_variation(rng: np.random.Generator) -> tuple[float, ...]:
     return (float(rng.integers(2)), *map(float, gain), *map(float, shift))
 
 
-def varied(batch: PreparedBatch, variation: Tensor) -> PreparedBatch:
+def apply_variation(batch: PreparedBatch, variation: Tensor) -> PreparedBatch:
     """The batch with every example varied.
 
     Args:

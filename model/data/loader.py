@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -21,9 +21,8 @@ from model.data.sampler import Group
 from model.data.shared_memory import Placed, Received, Ring, SlotFullError, bytes_needed
 from model.signals import held_back_signals, obey_only_parent
 from pipeline.errors import DatasetError, FlnetError
-from pipeline.geometry import LANDMARKS
 from pipeline.shards import ShardReader
-from pipeline.shards.schema import FRAME_SIZE
+from pipeline.shards.schema import ROWS
 
 # More than TCD-TIMIT has: opening one again costs as much as reading a batch, keeping it open 0.7 MB.
 MAX_OPEN_SHARDS = 128
@@ -39,9 +38,11 @@ Item = Batch | Placed | FlnetError
 
 
 NewTensor = Callable[[Sequence[int], torch.dtype], Tensor]
+Part = tuple[ShardReader, tuple[int, ...]]
+"""Rows of one shard."""
 
 
-def torch_empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+def new_tensor(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """`torch.empty` as `load_batch` calls it."""
     return torch.empty(tuple(shape), dtype=dtype)
 
@@ -68,7 +69,7 @@ class ShardPool:
             self._readers.popitem()[1].close()
 
 
-def load_batch(groups: Sequence[Group], pool: ShardPool, new: NewTensor = torch_empty) -> Batch:
+def load_batch(groups: Sequence[Group], pool: ShardPool, new: NewTensor = new_tensor) -> Batch:
     """Read the frames, landmarks and K codes of some groups with equally large banks.
 
     Args:
@@ -79,47 +80,48 @@ def load_batch(groups: Sequence[Group], pool: ShardPool, new: NewTensor = torch_
     Raises:
         DatasetError: a shard is missing, damaged, or of other levels of K than the rest.
     """
-    targets = [(pool.reader(group.video.shard), group.target_rows) for group in groups]
-    banks = [(pool.reader(group.bank_video.shard), group.bank_rows) for group in groups]
+    targets: list[Part] = [(pool.reader(group.video.shard), group.target_rows) for group in groups]
+    banks: list[Part] = [(pool.reader(group.bank_video.shard), group.bank_rows) for group in groups]
     counts = [len(rows) for _, rows in targets]
-    starts = [0, *itertools.accumulate(counts)]
-
-    def join(method: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        tensor = new((sum(counts), *shape), dtype)
-        out = tensor.numpy()
-        for (reader, rows), (first, last) in zip(targets, itertools.pairwise(starts), strict=True):
-            getattr(reader, method)(rows, out[first:last])
-        return tensor
-
-    def stack(method: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        tensor = new((len(banks), len(banks[0][1]), *shape), dtype)
-        for (reader, rows), out in zip(banks, tensor.numpy(), strict=True):
-            getattr(reader, method)(rows, out)
-        return tensor
-
-    def given(values: Tensor) -> Tensor:
-        return new(values.shape, values.dtype).copy_(values)
-
-    k_levels = targets[0][0].k_levels
-    for reader, _ in targets:
-        if not np.array_equal(reader.k_levels, k_levels):
-            raise DatasetError(
-                f"{reader.path}: its levels of K differ from those of {groups[0].video.shard}; build again"
-            )
-    side, points = (FRAME_SIZE, FRAME_SIZE), (LANDMARKS, 2)
+    of_targets, of_banks = (sum(counts),), (len(banks), len(banks[0][1]))
+    # In the order of the fields, in which `new` lays the tensors out.
     return Batch(
-        targets=join("frames", (*side, 3), torch.uint8),
-        target_landmarks=join("landmarks", points, torch.float32),
-        k_codes=join("k_codes", side, torch.uint8),
-        group=given(torch.repeat_interleave(torch.tensor(counts))),
-        banks=stack("frames", (*side, 3), torch.uint8),
-        bank_landmarks=stack("landmarks", points, torch.float32),
-        k_levels=given(torch.from_numpy(k_levels)),
-        target_openness=join("mouth_openness", (), torch.float32),
-        bank_openness=stack("mouth_openness", (), torch.float32),
-        variation=given(torch.tensor([group.variation for group in groups], dtype=torch.float32)),
+        targets=_read("frames", targets, of_targets, new),
+        target_landmarks=_read("landmarks", targets, of_targets, new),
+        k_codes=_read("k_codes", targets, of_targets, new),
+        group=_copy(torch.repeat_interleave(torch.tensor(counts)), new),
+        banks=_read("frames", banks, of_banks, new),
+        bank_landmarks=_read("landmarks", banks, of_banks, new),
+        k_levels=_copy(torch.from_numpy(_shared_levels(targets)), new),
+        target_openness=_read("mouth_openness", targets, of_targets, new),
+        bank_openness=_read("mouth_openness", banks, of_banks, new),
+        variation=_copy(torch.tensor([group.variation for group in groups], dtype=torch.float32), new),
         videos=tuple(group.video.id for group in groups),
     )
+
+
+def _read(column: str, parts: Sequence[Part], leading: Sequence[int], new: NewTensor) -> Tensor:
+    """One column of some parts' rows, one behind the other: (*leading, *row's shape)."""
+    shape, kind = ROWS[column]
+    tensor = new((*leading, *shape), torch.from_numpy(np.empty(0, kind)).dtype)
+    rows_out, first = tensor.numpy().reshape(-1, *shape), 0
+    for reader, rows in parts:
+        getattr(reader, column)(rows, rows_out[first : first + len(rows)])
+        first += len(rows)
+    return tensor
+
+
+def _copy(values: Tensor, new: NewTensor) -> Tensor:
+    return new(values.shape, values.dtype).copy_(values)
+
+
+def _shared_levels(parts: Sequence[Part]) -> npt.NDArray[np.float32]:
+    """The levels of K, which all shards must share: codes of one batch are read by one table."""
+    first, _ = parts[0]
+    for reader, _ in parts:
+        if not np.array_equal(reader.k_levels, first.k_levels):
+            raise DatasetError(f"{reader.path}: its levels of K differ from those of {first.path}; build again")
+    return first.k_levels
 
 
 class BatchDataset(TorchDataset[Item]):
@@ -160,26 +162,13 @@ def batches(
         DatasetError: a shard cannot be read; the message names it.
         LoaderError: a worker process died.
     """
-    dataset = BatchDataset(dataset.plan, _make_ring(dataset, start, workers)) if workers and start < stop else dataset
-    loader: DataLoader[Item] = DataLoader(
-        dataset,
-        batch_size=None,
-        collate_fn=_unchanged,
-        sampler=range(start, stop),
-        num_workers=workers,
-        pin_memory=pin_memory,
-        prefetch_factor=PREFETCH_BATCHES if workers else None,
-        worker_init_fn=_start_worker if workers else None,
-        # A fresh interpreter: a fork would copy HDF5's and CUDA's locks as they stand. Not the fork server either:
-        # its workers do not notice when this process is killed, and stay for ever.
-        multiprocessing_context="spawn" if workers else None,
-        # The loader draws a seed for its workers: not from the random state that checkpoints hold.
-        generator=torch.Generator(),
-    )
+    if workers and start < stop:
+        dataset = BatchDataset(dataset.plan, _make_ring(dataset, start, workers))
+    loader = _make_loader(dataset, range(start, stop), workers, pin_memory)
     with held_back_signals():
         resource_tracker.ensure_running()  # lets SIGTERM through again when it returns, hence the second `with`
     with held_back_signals():
-        loaded = iter(loader)
+        loaded = iter(loader)  # starts the processes
     try:
         for item in loaded:
             yield _received(item, dataset.ring)
@@ -192,6 +181,25 @@ def batches(
         ) from error
     finally:
         del loaded  # ends the worker processes
+
+
+def _make_loader(dataset: BatchDataset, numbers: range, workers: int, pin_memory: bool) -> DataLoader[Item]:
+    """torch's own loader, of whole batches."""
+    return DataLoader(
+        dataset,
+        batch_size=None,
+        collate_fn=_unchanged,
+        sampler=numbers,
+        num_workers=workers,
+        pin_memory=pin_memory,
+        prefetch_factor=PREFETCH_BATCHES if workers else None,
+        worker_init_fn=_start_worker if workers else None,
+        # A fresh interpreter: a fork would copy HDF5's and CUDA's locks as they stand. Not the fork server either:
+        # its workers do not notice when this process is killed, and stay for ever.
+        multiprocessing_context="spawn" if workers else None,
+        # The loader draws a seed for its workers: not from the random state that checkpoints hold.
+        generator=torch.Generator(),
+    )
 
 
 def _make_ring(dataset: BatchDataset, first: int, workers: int) -> Ring | None:

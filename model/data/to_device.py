@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.config import Size
-from model.data.augment import varied
+from model.data.augment import apply_variation
 from model.data.batch import Batch, PreparedBatch
 from model.network.losses import landmark_weights
 from model.network.offsets import offset_field
@@ -38,7 +38,7 @@ def prepare_batch(batch: Batch, device: torch.device, size: Size) -> PreparedBat
         bank_landmarks=bank_landmarks,
         group=group,
     )
-    return varied(prepared, batch.variation[batch.group])
+    return apply_variation(prepared, batch.variation[batch.group])
 
 
 def question_of(batch: PreparedBatch, sees_target: bool, names: tuple[str, ...] = ()) -> Question:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from model.drawing.corpora import Corpus
+from model.evaluation.answers import NetworkAnswers
 from model.evaluation.protocol import evaluate
 from model.evaluation.results import write_text
 from model.evaluation.selection import Measures
@@ -30,14 +31,13 @@ def write_table1(
     for corpus in corpora:
         found = {
             name: evaluate(
-                network.generator,
+                NetworkAnswers(network.generator, corpus.inference),
                 corpus.dataset,
                 metrics=measures.make(),
                 split=corpus.split,
                 stride=stride,
                 batch_size=batch_size,
                 workers=workers,
-                inference=corpus.inference,
                 progress=True,
             )
             for name, network in corpus.networks.items()

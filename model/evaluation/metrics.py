@@ -19,11 +19,11 @@ REGION_MARGIN = 0.25
 """How far a region reaches beyond its landmarks on every side, as a share of their bounding box's longer side."""
 
 Scores = dict[str, dict[str, float]]
-"""Answer's name (`Examined.answers`) -> figure's name -> value."""
+"""Answer's name (`AnsweredBatch.answers`) -> figure's name -> value."""
 
 
 @dataclass(frozen=True)
-class Examined:
+class AnsweredBatch:
     """One batch of answers beside the truth; images (B, 3, H, W) float32 in [0, 255].
 
     Attributes:
@@ -45,14 +45,14 @@ class Examined:
 class Metric(Protocol):
     """What `model.evaluate` measures with."""
 
-    def update(self, batch: Examined) -> None:
+    def update(self, batch: AnsweredBatch) -> None:
         """Take in one batch."""
 
     def scores(self, speaker: str | None) -> Scores:
         """The figures over one speaker's frames, or over all frames (None); without those that there are not."""
 
 
-Figures = Callable[[Tensor, Examined], dict[str, Tensor]]
+Figures = Callable[[Tensor, AnsweredBatch], dict[str, Tensor]]
 """From an answer's images and the batch they belong to: figure's name -> (B,) values, NaN where there is none."""
 
 
@@ -93,7 +93,7 @@ class FrameMetric:
         self._figures = figures
         self._means = Means()
 
-    def update(self, batch: Examined) -> None:
+    def update(self, batch: AnsweredBatch) -> None:
         """Take in one batch."""
         for answer, images in batch.answers.items():
             for figure, values in self._figures(images, batch).items():
@@ -104,7 +104,7 @@ class FrameMetric:
         return self._means.scores(speaker)
 
 
-def l1_figures(images: Tensor, batch: Examined) -> dict[str, Tensor]:
+def l1_figures(images: Tensor, batch: AnsweredBatch) -> dict[str, Tensor]:
     """Mean absolute difference in 0-255 units: "l1" over the picture (the paper's Table 1), and by region.
 
     "face_l1" is inside the hull of the landmarks: where a crop follows the nose, the background moves as no landmark
@@ -120,7 +120,7 @@ def l1_figures(images: Tensor, batch: Examined) -> dict[str, Tensor]:
     }
 
 
-def quality_figures(images: Tensor, batch: Examined) -> dict[str, Tensor]:
+def quality_figures(images: Tensor, batch: AnsweredBatch) -> dict[str, Tensor]:
     """ "psnr" in dB, and "ssim"."""
     return {"psnr": psnr(images, batch.target), "ssim": ssim(images, batch.target)}
 
@@ -142,7 +142,7 @@ class FidMetric:
         self._all: dict[str, Moments] = {}
         self._speakers: dict[str, Scores] = {}
 
-    def update(self, batch: Examined) -> None:
+    def update(self, batch: AnsweredBatch) -> None:
         """Take in one batch."""
         if batch.speaker != self._speaker:
             self._close()

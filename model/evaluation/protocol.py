@@ -18,7 +18,7 @@ from model.data.sampler import Group, fixed_groups
 from model.data.to_device import prepare_batch, question_of
 from model.evaluation.answers import Answerer, NetworkAnswers, frame_name
 from model.evaluation.copied_answers import copied_bank_image
-from model.evaluation.metrics import Examined, FrameMetric, Metric, Scores, l1_figures
+from model.evaluation.metrics import AnsweredBatch, FrameMetric, Metric, Scores, l1_figures
 from model.network.nearest import nearest_landmarks
 from model.network.question import Network
 from model.pictures import require_finite
@@ -93,7 +93,6 @@ def evaluate(
     stride: int = 1,
     batch_size: int = 16,
     workers: int = 0,
-    inference: InferenceSettings | None = None,
     progress: bool = False,
 ) -> Evaluation:
     """Measure a network on a split, beside the trivial answers (which always have the stored bank of five).
@@ -101,13 +100,13 @@ def evaluate(
     The protocol is fixed: the frames in order, each video's bank as `fixed_groups` chooses it.
 
     Args:
-        network: on the device to compute on; or who else has answers.
+        network: on the device to compute on, run as in training; or who else has answers (`NetworkAnswers` runs it in
+            another way).
         dataset: any; that of the training for its own test split.
         metrics: fresh ones (`model.evaluation.selection`); None measures L1 alone.
         split: "test", else "val", where None.
         stride: every how many-th frame of a video.
         batch_size: frames at once; changes nothing but speed.
-        inference: how the network is run, where that is not as in training.
 
     Raises:
         DatasetError: no such split, or no frame in it.
@@ -115,19 +114,21 @@ def evaluate(
     split, whole = split_groups(dataset, split, stride)
     groups = cut(whole, batch_size)
     metrics = [FrameMetric(l1_figures)] if metrics is None else metrics
-    asked = NetworkAnswers(network, inference or InferenceSettings()) if isinstance(network, Network) else network
+    asked = NetworkAnswers(network, InferenceSettings()) if isinstance(network, Network) else network
     counts: dict[str, int] = {}
     frames: list[FrameScore] = []
+    # A batch is of one video: what follows frame upon frame (`temporal`) comes in order.
     with asked.ready():
         loading = batches(BatchDataset(_Plan(groups)), 0, len(groups), workers=workers)
         with closing(loading) as loaded, closing(ShardPool()) as pool:
             for group, batch in tqdm(zip(groups, loaded, strict=True), "evaluating", len(groups), disable=not progress):
+                # The source's numbers, by which ready pictures are named and frames follow each other.
                 numbers = pool.reader(group.video.shard).frame_index(group.target_rows)
-                examined = _examine(asked, batch, group.video, torch.from_numpy(numbers).long())
+                answered = _ask(asked, batch, group.video, torch.from_numpy(numbers).long())
                 for metric in metrics:
-                    metric.update(examined)
-                frames += _frame_scores(group, examined)
-                counts[examined.speaker] = counts.get(examined.speaker, 0) + len(examined.target)
+                    metric.update(answered)
+                frames += _frame_scores(group, answered)
+                counts[answered.speaker] = counts.get(answered.speaker, 0) + len(answered.target)
     speakers = {name: SpeakerScores(count, _merged(metrics, name)) for name, count in sorted(counts.items())}
     overall = SpeakerScores(sum(counts.values()), _merged(metrics, None))
     return Evaluation(
@@ -159,7 +160,7 @@ def names_of(groups: Sequence[Group]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _examine(asked: Answerer, batch: Batch, video: Video, frame_index: Tensor) -> Examined:
+def _ask(asked: Answerer, batch: Batch, video: Video, frame_index: Tensor) -> AnsweredBatch:
     device = asked.device
     prepared = prepare_batch(batch, device, asked.size)
     names = tuple(frame_name(video.id, number) for number in frame_index.tolist())
@@ -173,11 +174,11 @@ def _examine(asked: Answerer, batch: Batch, video: Video, frame_index: Tensor) -
     }
     answers = {name: to_levels(image) for name, image in images.items()}
     target, landmarks = to_levels(prepared.target), prepared.target_landmarks
-    return Examined(target, answers, landmarks, video.speaker, video.id, frame_index)
+    return AnsweredBatch(target, answers, landmarks, video.speaker, video.id, frame_index)
 
 
-def _frame_scores(group: Group, examined: Examined) -> list[FrameScore]:
-    values = l1_figures(examined.answers["model"], examined)["l1"].tolist()
+def _frame_scores(group: Group, answered: AnsweredBatch) -> list[FrameScore]:
+    values = l1_figures(answered.answers["model"], answered)["l1"].tolist()
     return [
         FrameScore(replace(group, target_rows=(row,)), l1) for row, l1 in zip(group.target_rows, values, strict=True)
     ]

@@ -13,14 +13,14 @@ from torch import Tensor
 from model.evaluation.fid import FEATURES, InceptionFeatures
 from model.evaluation.landmark_error import LandmarkError
 from model.evaluation.lpips import Lpips
-from model.evaluation.metrics import Examined, FidMetric, FrameMetric, Metric, l1_figures, quality_figures
+from model.evaluation.metrics import AnsweredBatch, FidMetric, FrameMetric, Metric, l1_figures, quality_figures
 from model.evaluation.temporal import TemporalMetric
 from pipeline.errors import InputError
 from pipeline.tracking.landmark_model import landmark_model_path
 
 
 @dataclass(frozen=True)
-class Wanted:
+class MeasureOptions:
     """What to measure beside L1, PSNR, SSIM and temporal consistency.
 
     Attributes:
@@ -49,8 +49,8 @@ class Measures(NamedTuple):
         return [make() for make in self.makers]
 
 
-def choose_measures(wanted: Wanted, device: torch.device) -> Measures:
-    """Load what the wanted figures need.
+def choose_measures(options: MeasureOptions, device: torch.device) -> Measures:
+    """Load what the figures asked for need.
 
     Raises:
         InputError: a demanded figure's weights are missing or another file.
@@ -73,22 +73,22 @@ def choose_measures(wanted: Wanted, device: torch.device) -> Measures:
             left_out.append(f"{name} is left out: {str(error).split(';')[0]}; --{name.lower()} says what to do")
 
     def fid(download: bool) -> Callable[[], Metric]:
-        features = InceptionFeatures(device, wanted.inception_weights, download)
+        features = InceptionFeatures(device, options.inception_weights, download)
         return lambda: FidMetric(features, FEATURES)
 
     def lpips(download: bool) -> Callable[[], Metric]:
-        distance = Lpips(device, wanted.vgg_weights, wanted.lpips_weights, download)
+        distance = Lpips(device, options.vgg_weights, options.lpips_weights, download)
         return lambda: FrameMetric(lambda images, batch: {"lpips": distance(images, batch.target)})
 
-    load("FID", True if wanted.inception_weights else wanted.fid, fid)
-    load("LPIPS", True if wanted.lpips_weights else wanted.lpips, lpips)
-    if wanted.landmark_error:
-        measure = LandmarkError(landmark_model_path(wanted.landmark_model))
+    load("FID", True if options.inception_weights else options.fid, fid)
+    load("LPIPS", True if options.lpips_weights else options.lpips, lpips)
+    if options.landmark_error:
+        measure = LandmarkError(landmark_model_path(options.landmark_model))
         makers.append(lambda: FrameMetric(lambda images, batch: _landmark_figures(measure, images, batch)))
     return Measures(makers, left_out)
 
 
-def _landmark_figures(measure: LandmarkError, images: Tensor, batch: Examined) -> dict[str, Tensor]:
+def _landmark_figures(measure: LandmarkError, images: Tensor, batch: AnsweredBatch) -> dict[str, Tensor]:
     """ "landmark_error" in % of the eye distance, and "faces", the share of images with a face in %."""
     errors = measure(images, batch.landmarks)
     return {"landmark_error": errors, "faces": 100 * torch.isfinite(errors).double()}

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import torch
 
-from model.evaluation.metrics import Examined, Means, Scores, mean_inside
+from model.evaluation.metrics import AnsweredBatch, Means, Scores, mean_inside
 
 MOTION_ERROR, FLICKER = "motion_error", "flicker"
 STILL = 2.0
@@ -30,9 +30,9 @@ class TemporalMetric:
 
     def __init__(self) -> None:
         self._means = Means()
-        self._last: Examined | None = None
+        self._last: AnsweredBatch | None = None
 
-    def update(self, batch: Examined) -> None:
+    def update(self, batch: AnsweredBatch) -> None:
         """Take in one batch."""
         frames = batch if self._last is None or self._last.video != batch.video else _joined(self._last, batch)
         self._last = _last_frame(batch)
@@ -50,7 +50,7 @@ class TemporalMetric:
         return self._means.scores(speaker)
 
 
-def _last_frame(batch: Examined) -> Examined:
+def _last_frame(batch: AnsweredBatch) -> AnsweredBatch:
     return replace(
         batch,
         target=batch.target[-1:],
@@ -60,7 +60,7 @@ def _last_frame(batch: Examined) -> Examined:
     )
 
 
-def _joined(first: Examined, second: Examined) -> Examined:
+def _joined(first: AnsweredBatch, second: AnsweredBatch) -> AnsweredBatch:
     return replace(
         second,
         target=torch.cat((first.target, second.target)),

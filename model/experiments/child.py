@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from pipeline.child_process import die_with
+from pipeline.child_process import end_with_parent
 from pipeline.errors import FlnetError
 
 POLL_SECONDS = 0.2
@@ -45,7 +45,7 @@ def run_command(module: str, arguments: Sequence[str], log: Path, threads: int, 
 
     def prepare() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group, and is the parent's to pass on
-        die_with(parent, signal.SIGTERM)
+        end_with_parent(parent, signal.SIGTERM)
 
     with log.open("a", encoding="utf-8") as output, _stops() as stops:
         output.write(f"$ {' '.join(command)}\n")

@@ -20,7 +20,7 @@ from model.experiments.report import write_tables
 from model.experiments.runs import RunFolder, measured_file, read_measured, read_result, write_json
 from model.experiments.setup import Setup, claim, load_setup, open_corpora
 from model.networks import NETWORKS, kind_of
-from pipeline.child_process import die_with
+from pipeline.child_process import end_with_parent
 from pipeline.errors import FlnetError, InputError
 
 EXIT_DIVERGED, EXIT_PREEMPTED = 76, 75  # of model.train, which is not imported: scheduling needs no torch
@@ -69,7 +69,7 @@ class _OfOneRun(luigi.Task):  # type: ignore[misc]
     def _live_with_luigi(self) -> None:
         worker = multiprocessing.parent_process()
         if worker is not None:  # Luigi forked us; do not outlive it when it is killed
-            die_with(worker.pid or 0)
+            end_with_parent(worker.pid or 0)
 
 
 class TrainRun(_OfOneRun):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.baseline_config import GanimationConfig, Source
+from model.baseline_config import GanimationConfig, SourceChoice
 from model.config import Size
 from model.network.condition import CONDITION_SIZE, LandmarkCondition
 from model.network.discriminator import NEGATIVE_SLOPE
@@ -107,7 +107,7 @@ class GanimationGenerator(Network):
         rows, columns = (_places(side, image.device) for side in image.shape[-2:])
         return from_image + values[:, :, rows][:, :, :, columns]
 
-    def answer(self, question: Question, source: Source | None = None) -> Tensor:
+    def answer(self, question: Question, source: SourceChoice | None = None) -> Tensor:
         """The identity image brought to the target's landmarks, (B, 3, S, S).
 
         Args:
@@ -116,13 +116,13 @@ class GanimationGenerator(Network):
         """
         return self._answer(question, source)[1].output
 
-    def columns(self, question: Question, source: Source | None = None) -> dict[str, Tensor]:
+    def columns(self, question: Question, source: SourceChoice | None = None) -> dict[str, Tensor]:
         """Identity image, colour, attention (white keeps the image) and output, by title."""
         image, out = self._answer(question, source)
         attention = (2 * out.attention - 1).expand(-1, 3, -1, -1)
         return {"identity": image, "colour C": out.colour, "attention A": attention, "output": out.output}
 
-    def _answer(self, question: Question, source: Source | None) -> tuple[Tensor, GanimationOutput]:
+    def _answer(self, question: Question, source: SourceChoice | None) -> tuple[Tensor, GanimationOutput]:
         every = torch.arange(len(question.bank), device=question.bank.device)
         choice = torch.zeros_like(every)
         if (source or self.config.source) == "nearest":

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from model.checkpoint import CONFIG_FILE
 from model.pictures import Pixels, save_picture
+from pipeline.files import atomic_write
 
 METRICS_FILE = "metrics.csv"
 _PACKAGES = ("torch", "numpy", "h5py", "hdf5plugin", "flnet")
@@ -131,9 +132,8 @@ class Monitor:
 def write_run_config(run_folder: Path, config: dict[str, Any], dataset: dict[str, Any]) -> None:
     """Write config.json: the run's settings, its dataset and the versions of what it runs on."""
     contents = {"config": config, "dataset": dataset, "versions": package_versions()}
-    partial = run_folder / f".{CONFIG_FILE}.partial"
-    partial.write_text(json.dumps(contents, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(run_folder / CONFIG_FILE)
+    with atomic_write(run_folder / CONFIG_FILE) as partial:
+        partial.write_text(json.dumps(contents, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def package_versions() -> dict[str, str]:
@@ -168,10 +168,8 @@ def _drop_rows_after(path: Path, step: int) -> None:
         header, *rows = [*csv.reader(stream)] or [[]]
     # A kill may have cut the last row short.
     kept = [row for row in rows if len(row) == len(header) and int(row[0]) <= step]
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as stream:
+    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows([header, *kept] if header else [])
-    partial.replace(path)
 
 
 def _peak_memory_gib(device: torch.device) -> float:

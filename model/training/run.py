@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import sys
+from collections import deque
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -203,8 +204,8 @@ class _Session:
         self.planner = planner
         self.stop = stop
         # On a GPU the losses of a step are read while the next one runs, so that the GPU never waits for that.
-        self.unread: StepLosses | None = None
-        self.lag = 1 if trainer.device.type == "cuda" else 0
+        self.unread: deque[StepLosses] = deque()
+        self.most_unread = 1 if trainer.device.type == "cuda" else 0
         self.monitor: Monitor | None = None
         self.examples: PreparedBatch | None = None
 
@@ -246,7 +247,9 @@ class _Session:
             ending = step == self.config.steps or stopping
             saving = step % self.config.checkpoint_every == 0 or ending
             drawing = step % self.config.picture_every == 0 or ending
-            self._read(losses, source.seconds, at_once=saving or drawing or self.lag == 0, last=ending)
+            self.unread.append(losses)
+            # Nothing is saved or drawn of a step that has diverged: its losses are read before.
+            self._read_losses(0 if saving or drawing else self.most_unread, source.seconds, ending=ending)
             if drawing:
                 self._draw(step)
             if saving:
@@ -255,22 +258,21 @@ class _Session:
                 return self._report_stop(step)
         return 0
 
-    def _read(self, losses: StepLosses, waited_seconds: float, *, at_once: bool, last: bool) -> None:
-        """Check and log the losses that are due: the step before's, and this one's too if `at_once`."""
-        due = [self.unread, losses if at_once else None]
-        self.unread = None if at_once else losses
-        for item in due:
-            if item is not None:
-                terms = item.checked()
-                if item.step == math.ceil(self.config.steps * CONCERN_SHARE) and self.processes.is_main:
-                    self._warn(item.step, terms)
-                if self.monitor is not None:
-                    self.monitor.add(item.step, terms, waited_seconds, last=last and item is losses)
+    def _read_losses(self, left: int, waited_seconds: float, *, ending: bool) -> None:
+        """Check and log the oldest steps' losses until `left` are unread; `ending`: the newest are the run's last."""
+        while len(self.unread) > left:
+            losses = self.unread.popleft()
+            terms = losses.checked()
+            self._warn(losses.step, terms)
+            if self.monitor is not None:
+                self.monitor.add(losses.step, terms, waited_seconds, last=ending and not self.unread)
 
     def _warn(self, step: int, terms: dict[str, float]) -> None:
-        concern = self.trainer.recipe.concern(terms)
-        if concern:
-            tqdm.write(f"warning: after {step} steps {concern}", file=sys.stderr)
+        """Say once, early on, what the recipe finds wrong with the losses."""
+        if step == math.ceil(self.config.steps * CONCERN_SHARE) and self.processes.is_main:
+            concern = self.trainer.recipe.concern(terms)
+            if concern:
+                tqdm.write(f"warning: after {step} steps {concern}", file=sys.stderr)
 
     def _agreed_to_stop(self) -> bool:
         """Whether any process has had a signal: all of them must leave after the same step."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,24 +32,31 @@ class DivergenceError(FlnetError):
     """A loss is not a number, infinite or beyond all bounds; the message names the batch."""
 
 
+class Term(NamedTuple):
+    """A loss term of one update: its symbol, and the videos of the update's batch (this process's part)."""
+
+    symbol: str
+    videos: tuple[str, ...]
+
+    def is_sound(self, value: float) -> bool:
+        """Whether the value is a finite number and, if this is what the update descends, within all bounds."""
+        return abs(value) < (DIVERGENCE_LIMIT if self.symbol in OBJECTIVES.values() else math.inf)  # not of NaN
+
+
 @dataclass(frozen=True)
 class StepLosses:
     """The losses of one step, averaged over processes, on their way from the device.
 
     Attributes:
         step: generator updates done, this one included.
-        names: the loss terms' symbols, those of each update in turn.
-        values: (len(names),) float32 on the CPU; of a GPU's step, not before `arrived`.
-        updates: which update each of them is of.
-        videos: the video ids of each update's batch (this process's part), the generator's last.
+        terms: those of each update in turn, the generator's last.
+        values: (len(terms),) float32 on the CPU; of a GPU's step, not before `arrived`.
         arrived: of a GPU's step, when `values` is there.
     """
 
     step: int
-    names: tuple[str, ...]
+    terms: tuple[Term, ...]
     values: Tensor
-    updates: tuple[int, ...]
-    videos: tuple[tuple[str, ...], ...]
     arrived: torch.cuda.Event | None = None
 
     def checked(self) -> dict[str, float]:
@@ -59,17 +67,15 @@ class StepLosses:
         """
         if self.arrived is not None:
             self.arrived.synchronize()
-        found: dict[str, list[float]] = {}
-        for name, number, update in zip(self.names, self.values.tolist(), self.updates, strict=True):
-            bounded = name not in OBJECTIVES.values() or abs(number) < DIVERGENCE_LIMIT
-            if not (bounded and abs(number) < float("inf")):
-                ids = ", ".join(self.videos[update])
+        by_symbol: dict[str, list[float]] = {}
+        for term, value in zip(self.terms, self.values.tolist(), strict=True):
+            if not term.is_sound(value):
                 raise DivergenceError(
-                    f"step {self.step}: {name} is {number:g}; the batch's videos are {ids}; resume from a checkpoint"
-                    " with a lower --learning-rate or --precision fp32"
+                    f"step {self.step}: {term.symbol} is {value:g}; the batch's videos are {', '.join(term.videos)}; "
+                    "resume from a checkpoint with a lower --learning-rate or --precision fp32"
                 )
-            found.setdefault(name, []).append(number)
-        return {name: sum(numbers) / len(numbers) for name, numbers in found.items()}
+            by_symbol.setdefault(term.symbol, []).append(value)
+        return {symbol: sum(values) / len(values) for symbol, values in by_symbol.items()}
 
 
 class Trainer:
@@ -113,24 +119,21 @@ class Trainer:
         iteration is a batch. Pictures that the discriminator has just been trained on would be scored too kindly.
         """
         self._set_learning_rate()
-        names: list[str] = []
+        terms: list[Term] = []
         values: list[Tensor] = []
-        updates: list[int] = []
-        videos = []
         for number, network in enumerate(self.schedule):
             batch = next(source)
-            videos.append(batch.videos)
-            terms = self._update(network, self._parts(self._prepare(batch), number))
-            names += terms
-            values += [at_least_float32(term.detach()) for term in terms.values()]
-            updates += [number] * len(terms)
+            losses = self._update(network, self._parts(self._prepare(batch), number))
+            terms += [Term(symbol, batch.videos) for symbol in losses]
+            values += [at_least_float32(value.detach()) for value in losses.values()]
         self.step_count += 1
+        # To the CPU in one piece, and without waiting for it: `StepLosses.checked` waits.
         means = self.processes.average(torch.stack(values))
         found, arrived = means.to("cpu", non_blocking=True), None
         if self.device.type == "cuda":
             arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             arrived.record()
-        return StepLosses(self.step_count, tuple(names), found, tuple(updates), tuple(videos), arrived)
+        return StepLosses(self.step_count, tuple(terms), found, arrived)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, as tensors and plain types; complete on the main process."""

@@ -19,7 +19,7 @@ from pipeline.corpora import Source
 from pipeline.errors import DatasetError, InputError
 from pipeline.files import drop_own_file, sha256_of
 from pipeline.layout import WORK, chunk_file
-from pipeline.preparing.video import load_models, places, prepare_video
+from pipeline.preparing.video import load_models, prepare_video, work_files
 from pipeline.result import VideoResult, failed, save_result
 from pipeline.settings import Settings
 from pipeline.shards import Part, merge_shards
@@ -141,7 +141,7 @@ def prepare_safely(
         except CrashError as error:
             reason, message = "crashed", str(error)
     result = failed(source, reason, f"{root / source.path}: {message}", stamp)
-    save_result(places(work, source, settings).result, result)
+    save_result(work_files(work, source, settings).result, result)
     return result
 
 
@@ -150,7 +150,7 @@ def _merge(
 ) -> ChunkResult:
     """Join what is in `kept`, by id, and in the single videos' files."""
     parts = [
-        Part(kept.get(source.id, places(out / WORK, source, settings).shard), source.id, source.speaker)
+        Part(kept.get(source.id, work_files(out / WORK, source, settings).shard), source.id, source.speaker)
         for source in chunk.videos
         if results[source.id].status == "ok"
     ]
@@ -168,7 +168,7 @@ def clear_parts(out: Path, chunk: Chunk, settings: Settings) -> int:
     """Remove the work on single videos of a finished chunk, whose shard stands for them; returns the bytes freed."""
     freed = 0
     for source in chunk.videos:
-        put = places(out / WORK, source, settings)
-        for path in (put.result, put.shard):  # in this order: a result without its shard would be in the way
+        files = work_files(out / WORK, source, settings)
+        for path in (files.result, files.shard):  # in this order: a result without its shard would be in the way
             freed += drop_own_file(out, path)
     return freed

@@ -69,7 +69,7 @@ def finish(
     write_manifest(out / MANIFEST_FILE, rows)
     results = [row.result for row in rows]
     if (verdict := _verdict(out, results, max_failures)) is not None:
-        _forget_passing(out, plan, chunks)
+        _forget_records(out, plan, chunks)
         raise verdict
     shards = [
         {
@@ -107,15 +107,15 @@ def finish(
     return contents
 
 
-def forget_passing(out: Path, plan: Plan) -> None:
+def forget_transient(out: Path, plan: Plan) -> None:
     """Have a finished build try those videos again whose failure may have been a matter of circumstances."""
     chunks = [load_chunk(path) for chunk in plan.chunks if (path := chunk_file(out, chunk.name)).is_file()]
     if any(done.is_transient for done in chunks):
         (out / DATASET_FILE).unlink(missing_ok=True)
-        _forget_passing(out, plan, chunks)
+        _forget_records(out, plan, chunks)
 
 
-def _forget_passing(out: Path, plan: Plan, chunks: Sequence[ChunkResult]) -> None:
+def _forget_records(out: Path, plan: Plan, chunks: Sequence[ChunkResult]) -> None:
     places = {chunk.name: chunk_file(out, chunk.name) for chunk in plan.chunks}
     for done in chunks:
         if done.is_transient:

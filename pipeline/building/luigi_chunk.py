@@ -14,7 +14,7 @@ from pipeline.building.chunk import Pool, build_chunk
 from pipeline.building.earlier import Earlier
 from pipeline.building.plan import Chunk, Plan, load_plan
 from pipeline.building.record import chunk_done
-from pipeline.child_process import die_with
+from pipeline.child_process import end_with_parent
 from pipeline.layout import chunk_file, plan_file
 from pipeline.result import VideoResult
 
@@ -62,7 +62,7 @@ class PrepareChunk(luigi.Task):  # type: ignore[misc]
     def run(self) -> None:
         worker = multiprocessing.parent_process()
         if worker is not None:  # Luigi forked us; do not outlive it when it is killed
-            die_with(worker.pid or 0)
+            end_with_parent(worker.pid or 0)
         model = Path(self.landmark_model) if self.landmark_model else None
         pool = Pool(self.jobs, self.joblib_backend, self.dask_scheduler)
         out, root = Path(self.out), Path(self.corpus_root)

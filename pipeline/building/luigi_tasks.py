@@ -13,12 +13,12 @@ import luigi
 from pipeline.building.changes import Changes, find_changes, listed_changes, restore_records
 from pipeline.building.chunk import BACKENDS
 from pipeline.building.earlier import index_earlier
-from pipeline.building.finish import dataset_done, finish, forget_passing, summary
+from pipeline.building.finish import dataset_done, finish, forget_transient, summary
 from pipeline.building.luigi_chunk import Done, PrepareChunk
 from pipeline.building.plan import Plan, load_inventory, load_plan, make_plan, save_inventory, save_plan
 from pipeline.building.progress import Progress
 from pipeline.building.record import chunk_done
-from pipeline.building.upkeep import hold_folder, keep_apart, tidy
+from pipeline.building.upkeep import keep_apart, lock_folder, tidy
 from pipeline.cli import printable
 from pipeline.corpora import Inventory, Source, as_inventory, exclude, warned_of_single_clips
 from pipeline.errors import BuildError, InputError
@@ -140,7 +140,7 @@ class Build(luigi.Task):  # type: ignore[misc]
         # At once: bad flags end the command before anything is scheduled.
         self._check_flags()
         alone = self.num_ranks == 1 and luigi.interface.core().local_scheduler
-        hold_folder(Path(self.out), shared=not alone)
+        lock_folder(Path(self.out), shared=not alone)
         self.inventory = self._inventory()
         self.changes = Changes()
         self.plan = self._make_plan()
@@ -220,7 +220,7 @@ class Build(luigi.Task):  # type: ignore[misc]
             save_plan(path, plan)
         restore_records(out, plan)
         if self.retry_failed:
-            forget_passing(out, plan)
+            forget_transient(out, plan)
         self.changes = find_changes(out, Path(self.corpus_root), plan)
         if str(self.changes):
             print(printable(f"{out}: {self.changes}"))

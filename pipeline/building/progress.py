@@ -11,7 +11,7 @@ from tqdm import tqdm
 from pipeline.building.plan import Plan
 from pipeline.building.record import load_chunks
 from pipeline.layout import WORK, chunk_file
-from pipeline.preparing.video import places
+from pipeline.preparing.video import work_files
 from pipeline.result import load_any_result
 
 POLL_SECONDS = 1.0
@@ -54,6 +54,6 @@ class Progress(threading.Thread):
             waiting = [video for video in chunk.videos if video.id not in self._counted]
             if waiting:
                 done = load_chunks([chunk_file(self._out, chunk.name)])
-                paths = [places(self._out / WORK, video, self._plan.settings).result for video in waiting if not done]
+                paths = [work_files(self._out / WORK, video, self._plan.settings).result for video in waiting if not done]
                 for result in [*(r for one in done for r in one.results), *filter(None, map(load_any_result, paths))]:
                     self._counted[result.id] = (result.status == "ok", result.frames_seen)

@@ -17,7 +17,7 @@ OWN_FILES = (f".{DATASET_FILE}.", f".{MANIFEST_FILE}.")  # as they are called wh
 PATIENCE_SECONDS = 10.0  # what a killed build's processes may take to be gone
 
 
-def hold_folder(out: Path, shared: bool) -> None:
+def lock_folder(out: Path, shared: bool) -> None:
     """Keep other builds out of a folder for as long as this process lives, however it ends.
 
     Args:

@@ -70,11 +70,21 @@ def scan_timit(root: Path, cameras: Sequence[str] = ("straightcam",), extra_spea
     return as_inventory(Inventory(list(sources.values()), tree.other_files, tree.skipped + _folders(skipped)))
 
 
-@lru_cache(maxsize=1)
 def timit_split() -> dict[tuple[str, int], tuple[str, bool]]:
     """(group, number) -> (split, whether outside the published split)."""
-    rows = csv.DictReader((MANIFESTS / "tcdtimit_split.csv").read_text(encoding="utf-8").splitlines())
-    return {(row["group"], int(row["number"])): (row["split"], row["published"] == "no") for row in rows}
+    return {(row["group"], int(row["number"])): (row["split"], row["published"] == "no") for row in _rows()}
+
+
+def published_volunteers(split: str) -> tuple[str, ...]:
+    """The ids of one part of the published split, in its order."""
+    rows = (row for row in _rows() if row["group"] == "volunteers" and row["published"] == "yes")
+    return tuple(row["speaker"] for row in rows if row["split"] == split)
+
+
+@lru_cache(maxsize=1)
+def _rows() -> tuple[dict[str, str], ...]:
+    text = (MANIFESTS / "tcdtimit_split.csv").read_text(encoding="utf-8")
+    return tuple(csv.DictReader(text.splitlines()))
 
 
 def _speaker(root: Path, path: PurePosixPath) -> tuple[str, str, int] | None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import geometry
+from pipeline.geometry import Points
 from pipeline.preparing import crops
 from pipeline.preparing.smoothing import smooth
 from pipeline.result import DROP_REASONS
@@ -27,12 +28,15 @@ class CropPlan:
     """What becomes of each frame of a track, n rows.
 
     Attributes:
+        landmarks: (n, 68, 2) float32 source pixels, as they are to be stored: the track's, smoothed where the settings
+            want it.
         scale: crop pixels per source pixel; 0 where no frame was left to measure.
         dropped: (n,) places in `DROP_REASONS`, `KEPT` for frames that are kept.
         transforms: (n, 2, 3) float32 source pixels -> crop pixels; NaN without a face that is to be cropped. Frames
             that are out of the picture by their padding alone have one.
     """
 
+    landmarks: Points
     scale: float
     dropped: npt.NDArray[np.int8]
     transforms: npt.NDArray[np.float32]
@@ -53,20 +57,10 @@ class CropPlan:
         return replace(self, dropped=np.where(unwanted & (self.dropped == KEPT), excluded, self.dropped))
 
 
-def steadied(track: Track, settings: Settings) -> Track:
-    """The track with its landmarks smoothed as the settings want it, the main person's apart from the others'."""
-    if settings.smooth_landmarks == 0:
-        return track
-    landmarks = track.landmarks
-    if settings.scenes == "main":
-        landmarks = np.where(track.person[:, None, None] > 0, np.float32(np.nan), landmarks)
-    smoothed = smooth(landmarks, settings.smooth_landmarks)
-    return replace(track, landmarks=np.where(np.isfinite(smoothed), smoothed, track.landmarks))
-
-
 def plan_crops(track: Track, settings: Settings) -> CropPlan:
-    """Plan the crops of a track, whose landmarks are as they should be stored (`steadied`)."""
-    widths = geometry.face_width(track.landmarks)  # NaN where there is no face
+    """Decide what is kept of a track and how it is cut: the only place where that is decided."""
+    landmarks = _steadied(track, settings)
+    widths = geometry.face_width(landmarks)  # NaN where there is no face
     dropped = np.full(len(track), KEPT, np.int8)
 
     def drop(reason: str, where: npt.NDArray[np.bool_]) -> None:  # the first reason counts
@@ -77,29 +71,49 @@ def plan_crops(track: Track, settings: Settings) -> CropPlan:
     if settings.scenes == "main":
         drop("other_person", track.person > 0)
     drop("too_small", widths < settings.min_face_px)
-    drop("out_of_frame", ~_inside(track))
+    drop("out_of_frame", ~_inside(landmarks, track.sizes))
     transforms = np.full((len(track), 2, 3), np.nan, np.float32)
     measured = np.flatnonzero(dropped == KEPT)
     if not len(measured):
-        return CropPlan(0.0, dropped, transforms)
-    blocks = np.split(track.landmarks, range(BLOCK, len(track), BLOCK))  # a long video's differences are many bytes
-    reaches = np.concatenate([crops.reach(block, settings.centre) for block in blocks])
-    scale = crops.crop_scale(widths[measured], reaches[measured], settings.face_fraction, FRAME_SIZE)
-    steady = smooth(track.landmarks, settings.smooth_centres)
+        return CropPlan(landmarks, 0.0, dropped, transforms)
+    # One scale for the whole video, from the faces that are left: nothing zooms in and out.
+    scale = scale_of(landmarks, measured, settings)
+    # A frame's padding is known only now that the scale is.
+    centred = smooth(landmarks, settings.smooth_centres)
     for place in measured.tolist():
-        transforms[place] = crops.crop_transform(steady[place], scale, settings.centre, FRAME_SIZE)
+        transforms[place] = crops.crop_transform(centred[place], scale, settings.centre, FRAME_SIZE)
         width, height = track.sizes[place].tolist()
         if crops.padding_fraction(transforms[place], FRAME_SIZE, width, height) > settings.max_padding:
             dropped[place] = DROP_REASONS.index("out_of_frame")
-    return CropPlan(scale, dropped, transforms)
+    return CropPlan(landmarks, scale, dropped, transforms)
 
 
-def _inside(track: Track) -> npt.NDArray[np.bool_]:
+def scale_of(landmarks: Points, places: npt.NDArray[np.int64], settings: Settings) -> float:
+    """The one scale of a video's crops, from the faces (n, 68, 2) at some of its places (k,), k >= 1."""
+    widths, reaches = [], []
+    for block in np.split(places, range(BLOCK, len(places), BLOCK)):  # a long video's differences are many bytes
+        widths.append(geometry.face_width(landmarks[block]))
+        reaches.append(crops.reach(landmarks[block], settings.centre))
+    return crops.crop_scale(np.concatenate(widths), np.concatenate(reaches), settings.face_fraction, FRAME_SIZE)
+
+
+def _steadied(track: Track, settings: Settings) -> Points:
+    """The landmarks smoothed as the settings want it, the main person's apart from the others'."""
+    landmarks = track.landmarks
+    if settings.smooth_landmarks == 0:
+        return landmarks
+    if settings.scenes == "main":
+        landmarks = np.where(track.person[:, None, None] > 0, np.float32(np.nan), landmarks)
+    smoothed = smooth(landmarks, settings.smooth_landmarks)
+    return np.where(np.isfinite(smoothed), smoothed, track.landmarks)
+
+
+def _inside(landmarks: Points, sizes: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
     """(n,) whether all that matters of a face lies in the picture; True where there is none."""
-    inside = np.ones(len(track), np.bool_)
-    for first in range(0, len(track), BLOCK):
+    inside = np.ones(len(landmarks), np.bool_)
+    for first in range(0, len(landmarks), BLOCK):
         block = slice(first, first + BLOCK)
-        points = track.landmarks[block, OF_CONSEQUENCE]
-        beyond = (points < -0.5) | (points > track.sizes[block, None, :] - np.float32(0.5))
+        points = landmarks[block, OF_CONSEQUENCE]
+        beyond = (points < -0.5) | (points > sizes[block, None, :] - np.float32(0.5))
         inside[block] = ~beyond.any((1, 2))
     return inside

@@ -18,7 +18,7 @@ from pipeline.decode import Frame
 from pipeline.errors import InputError
 from pipeline.geometry import LANDMARKS, Points
 from pipeline.preparing import crops
-from pipeline.preparing.crop_plan import plan_crops, steadied
+from pipeline.preparing.crop_plan import plan_crops
 from pipeline.preparing.regions import keep_region
 from pipeline.settings import Settings
 from pipeline.shards import FRAME_SIZE
@@ -89,7 +89,6 @@ def crop_track(path: Path, track: Track, settings: Settings, role: str) -> Track
     Raises:
         InputError: no face that is large enough.
     """
-    track = steadied(track, settings)
     plan = plan_crops(track, settings)
     if not plan.scale:
         reasons = [reason for reason, count in plan.drops.items() if count]
@@ -99,7 +98,7 @@ def crop_track(path: Path, track: Track, settings: Settings, role: str) -> Track
         raise InputError(f"{path}: {what} in any of the {role}'s {len(track)} frames; use another video")
     landmarks = np.full((len(track), LANDMARKS, 2), np.nan, np.float32)
     for place in np.flatnonzero(np.isfinite(plan.transforms[:, 0, 0])).tolist():
-        landmarks[place] = geometry.apply_affine(plan.transforms[place], track.landmarks[place])
+        landmarks[place] = geometry.apply_affine(plan.transforms[place], plan.landmarks[place])
     return TrackedClip(path, track.fps, track.jumps, track.pts_seconds, landmarks, plan.transforms, plan.kept)
 
 

@@ -22,7 +22,7 @@ from pipeline.errors import InputError, VideoError
 from pipeline.layout import track_file, video_files
 from pipeline.preparing import crops
 from pipeline.preparing.bank import choose_bank
-from pipeline.preparing.crop_plan import CropPlan, plan_crops, steadied
+from pipeline.preparing.crop_plan import CropPlan, plan_crops
 from pipeline.preparing.k_map import k_codes, k_table
 from pipeline.preparing.regions import Box, RegionStore, keep_region
 from pipeline.result import VideoResult, blank, failed, load_result, save_result
@@ -37,7 +37,7 @@ READINGS = 2  # a file that changed while it was read is read again, but not for
 REGION_BUDGET = 256 << 20  # bytes of picture kept while a video is tracked; what is beyond is decoded a second time
 
 
-class Places(NamedTuple):
+class WorkFiles(NamedTuple):
     """Where one video's work is kept."""
 
     shard: Path  # a shard of this video alone
@@ -52,11 +52,11 @@ class Cut(NamedTuple):
     transform: npt.NDArray[np.float32]
 
 
-def places(work: Path, source: Source, settings: Settings) -> Places:
+def work_files(work: Path, source: Source, settings: Settings) -> WorkFiles:
     """The work files of a video; other settings have other files."""
     video = digest_of(source.id)
     made = digest_of([source.id, source.excluded]) if source.excluded else video
-    return Places(*video_files(work, settings.digest, made), track_file(work, settings.track_digest, video))
+    return WorkFiles(*video_files(work, settings.digest, made), track_file(work, settings.track_digest, video))
 
 
 def load_models(model: Path) -> None:
@@ -78,17 +78,19 @@ def prepare_video(root: Path, source: Source, settings: Settings, work: Path, mo
     Raises:
         FlnetError, OSError: what is no fault of the video, such as a full disk.
     """
-    put = places(work, source, settings)
-    done = load_result(put.result)
-    is_there = done is not None and (done.status != "ok" or put.shard.is_file())
+    files = work_files(work, source, settings)
+    done = load_result(files.result)
+    is_there = done is not None and (done.status != "ok" or files.shard.is_file())
     if done is not None and is_there and not has_changed(root / source.path, done.stamp, done.sha256):
         return done.of(source)
-    result = _prepare_unchanged(root, source, settings, put, model)
-    save_result(put.result, result)
+    result = _prepare_unchanged(root, source, settings, files, model)
+    save_result(files.result, result)
     return result
 
 
-def _prepare_unchanged(root: Path, source: Source, settings: Settings, put: Places, model: Path | None) -> VideoResult:
+def _prepare_unchanged(
+    root: Path, source: Source, settings: Settings, files: WorkFiles, model: Path | None
+) -> VideoResult:
     """`_prepare` on a file that is the same before and after, so that pixels, track and checksum belong together."""
     path = root / source.path
     sum_of = checksum if source.clip is None else known_checksum  # many clips may be cut from one large file
@@ -96,7 +98,7 @@ def _prepare_unchanged(root: Path, source: Source, settings: Settings, put: Plac
         stamp, sha256 = stamp_of(path), ""
         try:
             sha256 = sum_of(path)
-            result = _prepare(path, source, replace(blank(source), sha256=sha256, stamp=stamp), settings, put, model)
+            result = _prepare(path, source, replace(blank(source), sha256=sha256, stamp=stamp), settings, files, model)
         except VideoError as error:
             if error.reason == "vanished" and not root.is_dir():
                 raise InputError(f"{root}: the corpus is gone; is it mounted? run again to go on") from error
@@ -115,12 +117,12 @@ def _is_still(path: Path, sum_of: Callable[[Path], str], sha256: str) -> bool:
 
 
 def _prepare(
-    path: Path, source: Source, begun: VideoResult, settings: Settings, put: Places, model: Path | None
+    path: Path, source: Source, begun: VideoResult, settings: Settings, files: WorkFiles, model: Path | None
 ) -> VideoResult:
-    track, store = load_track(put.track, begun.sha256), RegionStore(0)
+    track, store = load_track(files.track, begun.sha256), RegionStore(0)
     if track is None:
         track, store = _track(path, source, settings, model)
-        save_track(put.track, track, begun.sha256)
+        save_track(files.track, track, begun.sha256)
     width, height = track.size
     result = replace(
         begun,
@@ -132,17 +134,17 @@ def _prepare(
         note="; ".join(track.notes),
         warning="; ".join(track.warnings),
     )
-    track = steadied(track, settings)
     plan = plan_crops(track, settings).without(_excluded(track, source))
     result = replace(result, drops=plan.drops, frames_kept=len(plan.kept), scale=plan.scale)
     if len(plan.kept) < settings.bank_size or len(plan.kept) / track.fps < settings.min_seconds:
         return replace(result, status="failed", error=_too_few(path, track, plan, settings))
     kept = plan.kept.tolist()
     cuts = [Cut(place, plan.transforms[place]) for place in kept]
+    track = replace(track, landmarks=plan.landmarks)
     entry, rows = _rows(path, source, track, cuts, store, settings)
     entry = replace(entry, source_sha256=begun.sha256)
     levels = k_table(settings.k_gamma, settings.k_floor).levels
-    write_shard(put.shard, entry, rows, levels, settings.storage)
+    write_shard(files.shard, entry, rows, levels, settings.storage)
     paddings = [crops.padding_fraction(cut.transform, FRAME_SIZE, *track.sizes[cut.frame].tolist()) for cut in cuts]
     return replace(
         result,

@@ -18,7 +18,7 @@ from pipeline.errors import VideoError
 from pipeline.geometry import Points
 from pipeline.layout import DATASET_FILE, WORK
 from pipeline.preparing import crops
-from pipeline.preparing.crop_plan import plan_crops, steadied
+from pipeline.preparing.crop_plan import plan_crops
 from pipeline.preparing.regions import Box
 from pipeline.report.gather import Entry, Gathered, read_track
 from pipeline.report.pictures import Picture, data_uri
@@ -129,7 +129,6 @@ def _crop_settings(dataset: Dataset) -> Settings:
 
 def _dropped_frame(track: Track, settings: Settings, reason: str) -> tuple[int, Box | None]:
     """A frame in the middle of those dropped for that reason, and the outline of its crop if that is what was wrong."""
-    track = steadied(track, settings)
     plan = plan_crops(track, settings)
     places = np.flatnonzero(plan.dropped == DROP_REASONS.index(reason))
     if not len(places):
@@ -138,7 +137,9 @@ def _dropped_frame(track: Track, settings: Settings, reason: str) -> tuple[int, 
     number = int(near[len(near) // 2] if len(near) else places[0])
     if reason != "out_of_frame" or not plan.scale:
         return number, None
-    transform = crops.crop_transform(track.landmarks[number], plan.scale, settings.centre, FRAME_SIZE)
+    transform = plan.transforms[number]
+    if np.isnan(transform).any():  # a face beyond the edge was not to be cropped; about where it would have been
+        transform = crops.crop_transform(plan.landmarks[number], plan.scale, settings.centre, FRAME_SIZE)
     return number, crops.source_box(transform, FRAME_SIZE)
 
 

@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 from tqdm import tqdm
 
+from pipeline.corpora.timit import published_volunteers
 from pipeline.errors import InputError
 from pipeline.files import atomic_write, sha256_of
 from pipeline.sample.encode import encode
@@ -27,16 +28,6 @@ from pipeline.sample.voice import synthesise
 DRAWING = 1
 """Raised when the drawing changes, so that clips of older versions are drawn anew."""
 
-# The published speaker-independent split (Harte and Gillen 2015, Table V), in its order.
-TRAIN_IDS = (
-    *("01M", "02M", "03F", "04M", "05F", "06M", "07F", "10M", "11F", "12M", "13F", "14M", "16M", "17F", "19M", "20M"),
-    *("21M", "22M", "23M", "24M", "26M", "29M", "30F", "31F", "32F", "37F", "38F", "39M", "40F", "42M", "43F", "46F"),
-    *("47M", "48M", "50F", "51F", "52M", "57M", "59F"),
-)
-TEST_IDS = (
-    *("08F", "09F", "15F", "18M", "25M", "28M", "33F", "34M", "36F", "41M", "44F", "45F", "49F", "54M", "55F", "56M"),
-    "58F",
-)
 _SMALLEST = 240  # pixels: below this the drawn faces are too small for dlib
 
 
@@ -101,7 +92,7 @@ def write_sample_corpus(
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
     plans = plan_corpus(speakers, clips, seconds, fps, size, seed)
-    _refuse_strangers(root, plans)
+    _refuse_other_clips(root, plans)
     by_speaker = [plans[i : i + clips] for i in range(0, len(plans), clips)]
     with tqdm(total=len(plans), unit="clip", desc="sample corpus", disable=None) as bar:
         if workers == 1:
@@ -119,7 +110,8 @@ def plan_corpus(
     speakers: int, clips: int, seconds: float, fps: float, size: tuple[int, int], seed: int
 ) -> list[ClipPlan]:
     """The clips of a corpus, speaker by speaker; arguments and errors are those of `write_sample_corpus`."""
-    most = len(TRAIN_IDS) + len(TEST_IDS)
+    train_ids, test_ids = published_volunteers("train"), published_volunteers("test")
+    most = len(train_ids) + len(test_ids)
     for what, value, low, high in (
         ("speakers", speakers, 2, most),
         ("clips", clips, 1, 98),
@@ -133,9 +125,9 @@ def plan_corpus(
             raise InputError(f"{what} must be {low} to {high}, got {value}")
     if size[0] % 2 or size[1] % 2:
         raise InputError(f"size must be even, got {size[0]}x{size[1]}")
-    in_test = min(max(1, round(speakers / 4)), len(TEST_IDS))
-    in_train = min(speakers - in_test, len(TRAIN_IDS))
-    ids = TRAIN_IDS[:in_train] + TEST_IDS[: speakers - in_train]
+    in_test = min(max(1, round(speakers / 4)), len(test_ids))
+    in_train = min(speakers - in_test, len(train_ids))
+    ids = train_ids[:in_train] + test_ids[: speakers - in_train]
     plans = []
     for number, (id_, speaker) in enumerate(zip(ids, _cast(ids, seed), strict=True)):
         for order, sentence in enumerate(_sentences(clips, seed, number)):
@@ -203,12 +195,12 @@ def _is_done(video: Path, truth: Path, plan: ClipPlan) -> bool:
         return False  # not one of ours, or damaged: draw it again
 
 
-def _refuse_strangers(root: Path, plans: list[ClipPlan]) -> None:
+def _refuse_other_clips(root: Path, plans: list[ClipPlan]) -> None:
     """Clips of a larger or foreign corpus would be read as part of this one; they are the user's to remove."""
     ours = {plan.video(root) for plan in plans}
-    strangers = sorted(set(root.glob("volunteers/*/Clips/*/*.mp4")) - ours)
-    if strangers:
-        raise InputError(f"{strangers[0]}: not a clip of this sample corpus; give an empty folder, or move it away")
+    others = sorted(set(root.glob("volunteers/*/Clips/*/*.mp4")) - ours)
+    if others:
+        raise InputError(f"{others[0]}: not a clip of this sample corpus; give an empty folder, or move it away")
 
 
 def _cast(ids: tuple[str, ...], seed: int) -> list[Speaker]:

@@ -1,11 +1,18 @@
-"""One dataset of an open shard, read by rows: what is stored as it is straight from the file, the rest by HDF5."""
+"""One dataset of an open shard, read by rows.
+
+| stored | read by |
+| --- | --- |
+| as it is | `pread`, straight into place, runs of neighbouring rows at once |
+| as a stream that is decoded here (deflate, JPEG) | `pread` of the stream, and `DECODERS` |
+| as a stream that HDF5 decodes as fast as it is safe | HDF5, after a look at the stream's head |
+"""
 
 from __future__ import annotations
 
 import math
 import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +25,17 @@ from pipeline.shards.jpeg import JPEG_FILTER, read_jpeg
 from pipeline.shards.schema import ROWS
 from pipeline.shards.streams import DEFLATE, FILTERS, HEAD_BYTES, chain_of, inflated
 from pipeline.shards.validate import check_values
+
+NOWHERE = -1  # begins a chunk of which HDF5 has named no place
+Decoder = Callable[[bytes, npt.NDArray[Any]], None]
+"""From a whole stream into a row."""
+
+
+def _inflate(stream: bytes, row: npt.NDArray[Any]) -> None:
+    row[...] = np.frombuffer(inflated(stream, row.nbytes), np.uint8).reshape(row.shape)
+
+
+DECODERS: dict[tuple[int, ...], Decoder] = {(DEFLATE,): _inflate, (JPEG_FILTER,): read_jpeg}
 
 
 class Column:
@@ -44,7 +62,7 @@ class Column:
         self._rows = len(dataset)
         self._file: int = file.id.get_vfd_handle()
         self._filters = chain_of(self._id.get_create_plist())
-        self._fits = FILTERS[self._filters]
+        self._fits, self._decode = FILTERS[self._filters], DECODERS.get(self._filters)
         self._chunk_rows: int = dataset.chunks[0] if dataset.chunks else max(self._rows, 1)
         self._row_bytes = math.prod(self._shape) * np.dtype(self._type).itemsize
         self._chunks: tuple[array[int], array[int]] | None = None
@@ -72,10 +90,8 @@ class Column:
         values = self._place(len(numbers), out)
         if numbers:
             try:
-                if not self._filters:
-                    self._read_plain(numbers, values)
-                else:
-                    self._read_streams(numbers, values)
+                read = self._read_streams if self._filters else self._read_plain
+                read(numbers, values)
             except (OSError, RuntimeError, OverflowError) as error:
                 raise broken(self.path, error) from error
         check_values(self.name, values, self.path)
@@ -90,24 +106,29 @@ class Column:
         return out
 
     def _read_streams(self, numbers: Sequence[int], values: npt.NDArray[Any]) -> None:
-        """Each row from its stream, by HDF5 where that is as fast as it is safe."""
-        rest = (0,) * len(self._shape)
-        memory = h5py.h5s.create_simple((1, *self._shape))
-        rows = self._id.get_space()
+        """Each row from its stream, which is looked at before anything decodes it."""
         begins, sizes = self._table()
-        whole = self._filters in ((DEFLATE,), (JPEG_FILTER,))  # decoded here
-        for value, number in zip(values[:, None], numbers, strict=True):
+        by_hdf5 = self._hdf5_decoder()
+        for row, number in zip(values, numbers, strict=True):
             size = sizes[number]
-            stream = os.pread(self._file, size if whole else min(size, HEAD_BYTES), begins[number])
+            stream = os.pread(self._file, size if self._decode else min(size, HEAD_BYTES), begins[number])
             if self._fits is not None and not self._fits(stream, size, self._shape):
                 raise OSError(f"row {number} of '{self.name}' must be a stream of {self._shape} {self._filters}")
-            if self._filters == (DEFLATE,):
-                value[0] = np.frombuffer(inflated(stream, self._row_bytes), np.uint8).reshape(self._shape)
-            elif self._filters == (JPEG_FILTER,):
-                read_jpeg(stream, value[0])
-            else:  # the library's own functions take half the time of `Dataset.read_direct`
-                rows.select_hyperslab((number, *rest), (1, *self._shape))
-                self._id.read(memory, rows, value)
+            if self._decode is not None:
+                self._decode(stream, row)
+            else:
+                by_hdf5(number, row)
+
+    def _hdf5_decoder(self) -> Callable[[int, npt.NDArray[Any]], None]:
+        """Reads a row by its number. HDF5's own functions take half the time of `Dataset.read_direct`."""
+        memory, rows = h5py.h5s.create_simple((1, *self._shape)), self._id.get_space()
+        rest = (0,) * len(self._shape)
+
+        def read(number: int, row: npt.NDArray[Any]) -> None:
+            rows.select_hyperslab((number, *rest), (1, *self._shape))
+            self._id.read(memory, rows, row[None])
+
+        return read
 
     def _read_plain(self, numbers: Sequence[int], values: npt.NDArray[Any]) -> None:
         out = values.data.cast("B")
@@ -145,13 +166,14 @@ class Column:
         """
         if self._chunks is None:
             count = -(-self._rows // self._chunk_rows)
-            begins, sizes = array("q", bytes(8 * count)), array("q", bytes(8 * count))
+            begins, sizes = array("q", [NOWHERE]) * count, array("q", [0]) * count
             if self._id.get_create_plist().get_layout() == h5py.h5d.CHUNKED:
                 self._id.chunk_iter(lambda chunk: self._note(chunk, begins, sizes))
             elif self._rows:
-                begins[0], sizes[0] = self._id.get_offset() or 0, self._rows * self._row_bytes
-            if 0 in begins:  # nothing but HDF5's head begins there
-                row = begins.index(0) * self._chunk_rows
+                begin = self._id.get_offset()
+                begins[0], sizes[0] = NOWHERE if begin is None else begin, self._rows * self._row_bytes
+            if NOWHERE in begins:
+                row = begins.index(NOWHERE) * self._chunk_rows
                 raise OSError(f"row {row} of '{self.name}' was never written")
             self._chunks = begins, sizes
         return self._chunks
@@ -159,7 +181,8 @@ class Column:
     def _note(self, chunk: h5py.h5d.StoreInfo, begins: array[int], sizes: array[int]) -> None:
         number = chunk.chunk_offset[0] // self._chunk_rows
         most = self._chunk_rows * self._row_bytes * 2 + 4096
-        if chunk.filter_mask or not 0 < chunk.size <= most or not 0 <= number < len(begins):
+        in_place = 0 <= number < len(begins) and chunk.byte_offset > 0  # HDF5's own head begins at 0
+        if chunk.filter_mask or not 0 < chunk.size <= most or not in_place:
             raise OSError(f"row {chunk.chunk_offset[0]} of '{self.name}' is stored in another way than the rest")
         begins[number], sizes[number] = chunk.byte_offset, chunk.size
 

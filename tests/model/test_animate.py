@@ -24,6 +24,7 @@ from model.animation.views import View, Watermark
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig, TrainConfig, parse_size
 from model.evaluate import main as evaluate_main
+from model.evaluation.answers import NetworkAnswers
 from model.evaluation.protocol import evaluate
 from model.network.generator import Generator
 from model.setting import to_dict
@@ -33,7 +34,7 @@ from pipeline.decode import VideoReader
 from pipeline.errors import InputError
 from pipeline.ffmpeg_program import ffmpeg_path
 from pipeline.preparing.tracked_clip import resized
-from pipeline.preparing.video import places, prepare_video
+from pipeline.preparing.video import prepare_video, work_files
 from pipeline.sample import write_sample_corpus
 from pipeline.settings import Settings
 from pipeline.shards import ShardReader, merge_shards, open_dataset
@@ -65,7 +66,7 @@ def dataset(corpus: Path, clips: list[Path], tmp_path_factory: pytest.TempPathFa
     for clip in clips:
         source = Source(clip.relative_to(corpus).as_posix(), SPEAKER, "test")
         assert prepare_video(corpus, source, settings, root / "work", None).status == "ok"
-        parts.append(places(root / "work", source, settings).shard)
+        parts.append(work_files(root / "work", source, settings).shard)
     merge_shards(root / "shards" / "test" / "08F.h5", parts)
     contents = {
         "schema": "flnet-dataset/1",
@@ -207,7 +208,8 @@ def test_reconstruction_has_the_l1_of_evaluation(
     results = tmp_path / "evaluation"
     measuring = ["--shards", str(dataset), "--workers", "0", "--out", str(results), "--no-fid", "--no-lpips"]
     assert evaluate_main([*common, *measuring]) == 0
-    evaluation = evaluate(load_trained(checkpoint, CPU).generator, open_dataset(dataset), inference=settings_of(flags))
+    network = NetworkAnswers(load_trained(checkpoint, CPU).generator, settings_of(flags))
+    evaluation = evaluate(network, open_dataset(dataset))
     of_clip = [frame.l1 for frame in evaluation.frames if frame.group.bank_video == other]
     assert len(of_clip) == int(measured[1]) == 19
     assert float(measured[2]) == pytest.approx(np.mean(of_clip), abs=2e-3)
@@ -241,7 +243,7 @@ def test_it_is_so_with_smoothed_landmarks_and_centres(corpus: Path, clips: list[
     assert prepare_video(corpus, source, settings, tmp_path, None).status == "ok"
     made = source_from_video(clips[0], settings, landmark_model_path())
     plain = source_from_video(clips[0], Settings(), landmark_model_path())
-    with ShardReader(places(tmp_path, source, settings).shard) as shard:
+    with ShardReader(work_files(tmp_path, source, settings).shard) as shard:
         bank = shard.entries[0].bank
         assert np.array_equal(made.images, shard.frames(bank))
         assert np.array_equal(made.landmarks, shard.landmarks(bank))

@@ -17,8 +17,9 @@ from model.config import ModelConfig, Size, TrainConfig
 from model.data.examples import load_groups
 from model.data.sampler import fixed_groups
 from model.evaluate import main
+from model.evaluation.answers import NetworkAnswers
 from model.evaluation.copied_answers import copied_bank_image, nearest_openness
-from model.evaluation.metrics import Examined, FidMetric, FrameMetric, l1_figures, quality_figures
+from model.evaluation.metrics import AnsweredBatch, FidMetric, FrameMetric, l1_figures, quality_figures
 from model.evaluation.protocol import FrameScore, evaluate, extremes
 from model.evaluation.psnr_ssim import ssim
 from model.evaluation.temporal import TemporalMetric
@@ -95,7 +96,7 @@ def test_every_ablation_is_compared_with_the_same_trivial_answer(tiny_dataset: P
 def test_the_warp_margin_can_be_another(tiny_dataset: Path) -> None:
     dataset = open_dataset(tiny_dataset)
     usual, same, wide = (
-        evaluate(small_generator(), dataset, stride=4, inference=InferenceSettings(warp_margin_px=px))
+        evaluate(NetworkAnswers(small_generator(), InferenceSettings(warp_margin_px=px)), dataset, stride=4)
         for px in (None, 40.0, 80.0)
     )
     assert usual.l1 == same.l1
@@ -110,7 +111,7 @@ def test_the_warp_margin_scales_the_warp_and_nothing_else(tiny_dataset: Path) ->
     far.load_state_dict(near.state_dict())
     found = evaluate(near, dataset, stride=4)
     assert evaluate(far, dataset, stride=4).l1 != found.l1
-    same = evaluate(far, dataset, stride=4, inference=InferenceSettings(warp_margin_px=20.0))
+    same = evaluate(NetworkAnswers(far, InferenceSettings(warp_margin_px=20.0)), dataset, stride=4)
     assert same.overall == found.overall
 
 
@@ -120,7 +121,7 @@ def test_another_size_is_what_a_loop_finds(tiny_dataset: Path, size: Size) -> No
     dataset = open_dataset(tiny_dataset)
     generator = small_generator().eval()
     metrics = [FrameMetric(l1_figures), FrameMetric(quality_figures)]
-    found = evaluate(generator, dataset, metrics=metrics, stride=3, inference=InferenceSettings(size))
+    found = evaluate(NetworkAnswers(generator, InferenceSettings(size)), dataset, metrics=metrics, stride=3)
     errors = []
     for group in fixed_groups(dataset.videos("test"), dataset.bank_from, stride=3):
         batch = load_groups([group], generator.config, CPU, size)
@@ -248,7 +249,7 @@ def test_frames_without_a_value_are_left_out_of_the_mean() -> None:
     metric = FrameMetric(lambda *_: {"figure": next(values)})
     image = torch.zeros(2, 3, 4, 4)
     for speaker in "aba":
-        metric.update(Examined(image, {"model": image}, torch.zeros(2, 68, 2), speaker, "video", torch.arange(2)))
+        metric.update(AnsweredBatch(image, {"model": image}, torch.zeros(2, 68, 2), speaker, "video", torch.arange(2)))
     assert metric.scores("a") == metric.scores(None) == {"model": {"figure": 4.0}}
     assert metric.scores("b") == {}
 
@@ -257,10 +258,10 @@ def test_a_speakers_frames_come_together_for_the_fid() -> None:
     metric = FidMetric(Counting(), 4)
     image = torch.rand(3, 3, 4, 4)
     for speaker in "ab":
-        metric.update(Examined(image, {"model": image}, torch.zeros(3, 68, 2), speaker, "video", torch.arange(3)))
+        metric.update(AnsweredBatch(image, {"model": image}, torch.zeros(3, 68, 2), speaker, "video", torch.arange(3)))
     assert metric.scores(None)["model"]["fid"] == pytest.approx(0, abs=1e-6)
     with pytest.raises(ValueError, match="speaker a must come together"):
-        metric.update(Examined(image, {"model": image}, torch.zeros(3, 68, 2), "a", "video", torch.arange(3)))
+        metric.update(AnsweredBatch(image, {"model": image}, torch.zeros(3, 68, 2), "a", "video", torch.arange(3)))
 
 
 @pytest.mark.parametrize(("count", "kinds"), [(1, "b"), (2, "bw"), (3, "bmw"), (5, "bmw"), (20, "bbmmww")])

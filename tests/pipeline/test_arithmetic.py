@@ -161,14 +161,14 @@ PREPARE = """
 import hashlib, sys
 from pathlib import Path
 from pipeline.corpora import Source
-from pipeline.preparing.video import places, prepare_video
+from pipeline.preparing.video import prepare_video, work_files
 from pipeline.settings import Settings
 
 root, work, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 source, settings = Source(name, "one", "train"), Settings(storage="raw")
 result = prepare_video(root, source, settings, work, None)
 assert result.status == "ok", result.error
-print(hashlib.sha256(places(work, source, settings).shard.read_bytes()).hexdigest())
+print(hashlib.sha256(work_files(work, source, settings).shard.read_bytes()).hexdigest())
 """
 
 

@@ -13,7 +13,7 @@ from pipeline.content import pictures_in
 from pipeline.corpora import Clip, Source, clip_of
 from pipeline.corpora.table import clip_id
 from pipeline.ffmpeg_program import ffmpeg_path
-from pipeline.preparing.video import places, prepare_video
+from pipeline.preparing.video import prepare_video, work_files
 from pipeline.result import VideoResult
 from pipeline.settings import Settings
 from pipeline.shards import ShardReader
@@ -37,7 +37,7 @@ def root(sample_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepared(root: Path, work: Path, clip: Clip) -> tuple[VideoResult, ShardReader]:
     source = Source(clip_id(clip), "s", "train", clip)
     result = prepare_video(root, source, SETTINGS, work, None)
-    return result, ShardReader(places(work, source, SETTINGS).shard)
+    return result, ShardReader(work_files(work, source, SETTINGS).shard)
 
 
 @pytest.mark.parametrize("box", [(700.0, 60.0, 1240.0, 470.0), (0.55, 0.1, 0.97, 0.98)])

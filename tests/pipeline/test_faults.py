@@ -37,7 +37,7 @@ from pipeline.errors import BuildError, InputError, VideoError
 from pipeline.files import atomic_write
 from pipeline.layout import chunk_file
 from pipeline.preparing import video
-from pipeline.preparing.video import places, prepare_video
+from pipeline.preparing.video import prepare_video, work_files
 from pipeline.settings import Settings
 
 SETTINGS = Settings(storage="lz4")
@@ -232,7 +232,7 @@ def test_out_of_memory_is_no_result_and_the_next_run_makes_it_good(
     assert finished(tmp_path / "out", sample_root, plan) == expected
 
 
-def test_passing_failures_are_tried_again_while_the_build_is_unfinished(
+def test_transient_failures_are_tried_again_while_the_build_is_unfinished(
     plan: Plan, sample_root: Path, tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch, expected: str
 ) -> None:
     monkeypatch.setattr(chunk, "prepare_video", _crashing(plan.videos[0].id, signal.SIGABRT, chunk.CRASHES, notes))
@@ -242,16 +242,16 @@ def test_passing_failures_are_tried_again_while_the_build_is_unfinished(
     assert finished(tmp_path / "out", sample_root, plan) == expected
 
 
-def test_passing_failures_of_a_finished_build_are_tried_again_on_request(
+def test_transient_failures_of_a_finished_build_are_tried_again_on_request(
     plan: Plan, sample_root: Path, tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch, expected: str
 ) -> None:
     monkeypatch.setattr(chunk, "prepare_video", _crashing(plan.videos[0].id, signal.SIGABRT, chunk.CRASHES, notes))
     assert finished(tmp_path / "out", sample_root, plan, max_failures=0.5) != expected
     assert finish.dataset_done(tmp_path / "out", plan)
-    finish.forget_passing(tmp_path / "out", plan)
+    finish.forget_transient(tmp_path / "out", plan)
     assert not finish.dataset_done(tmp_path / "out", plan)
     assert finished(tmp_path / "out", sample_root, plan) == expected
-    finish.forget_passing(tmp_path / "out", plan)
+    finish.forget_transient(tmp_path / "out", plan)
     assert finish.dataset_done(tmp_path / "out", plan)
 
 
@@ -363,9 +363,9 @@ def test_a_video_that_changes_while_it_is_read_is_read_again(
     shutil.copy(clip, copy)
     monkeypatch.setattr(video, "_prepare", disturbed)
     prepare_video(root, source, SETTINGS, tmp_path / "work", None)
-    calm, work = places(tmp_path / "calm", source, SETTINGS), places(tmp_path / "work", source, SETTINGS)
+    calm, work = work_files(tmp_path / "calm", source, SETTINGS), work_files(tmp_path / "work", source, SETTINGS)
     assert work.shard.read_bytes() == calm.shard.read_bytes()
-    results = [json.loads(put.result.read_bytes()) for put in (calm, work)]
+    results = [json.loads(files.result.read_bytes()) for files in (calm, work)]
     assert results[0].pop("stamp") != results[1].pop("stamp")  # their times differ
     assert results[0] == results[1]
 
@@ -485,9 +485,9 @@ def test_leftovers_are_cleared_and_reported(plan: Plan, sample_root: Path, tmp_p
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     (tmp_path / "shards/train/.x.h5.0123456789ab.part").write_bytes(b"x" * 1000)
     (tmp_path / "work/.y.json.0123456789ab.part").touch()
-    put = places(tmp_path / "work", plan.videos[0], plan.settings)
-    put.shard.parent.mkdir(parents=True, exist_ok=True)
-    put.shard.write_bytes(b"x" * 999_000)
+    files = work_files(tmp_path / "work", plan.videos[0], plan.settings)
+    files.shard.parent.mkdir(parents=True, exist_ok=True)
+    files.shard.write_bytes(b"x" * 999_000)
     assert upkeep.tidy(tmp_path, plan) == f"{tmp_path}: removed 3 leftovers of earlier builds (1.0 MB)"
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
     assert upkeep.tidy(tmp_path, plan) == ""
@@ -543,10 +543,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_second_build_in_the_same_folder(ours: bool, theirs: bool, fits: bool, tmp_path: Path) -> None:
     def hold() -> None:
         locks.held.clear()
-        upkeep.hold_folder(tmp_path, theirs)
+        upkeep.lock_folder(tmp_path, theirs)
 
-    upkeep.hold_folder(tmp_path, ours)
-    upkeep.hold_folder(tmp_path, ours)  # once more in the same process: no matter
+    upkeep.lock_folder(tmp_path, ours)
+    upkeep.lock_folder(tmp_path, ours)  # once more in the same process: no matter
     if fits:
         run_in_child(hold)
     else:
@@ -555,8 +555,8 @@ def test_a_second_build_in_the_same_folder(ours: bool, theirs: bool, fits: bool,
 
 
 def test_the_lock_goes_with_the_process(tmp_path: Path) -> None:
-    run_in_child(upkeep.hold_folder, tmp_path, False)
-    run_in_child(upkeep.hold_folder, tmp_path, False)
+    run_in_child(upkeep.lock_folder, tmp_path, False)
+    run_in_child(upkeep.lock_folder, tmp_path, False)
 
 
 def test_clocks_do_not_matter(plan: Plan, sample_root: Path, tmp_path: Path, expected: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model.animation.clip import make_bank
-from model.animation.source import Source
+from model.animation.source import SourceFace
 from model.animation.views import View, draw_landmarks
 from model.config import ModelConfig, Size
 from model.network.generator import Generator
@@ -20,7 +20,7 @@ def test_a_banks_images_and_landmarks_are_stretched_alike() -> None:
     images = np.zeros((5, 224, 224, 3), np.uint8)
     images[:, 56:84, 140:147] = 255  # 4 x 2 pixels of 32 x 64, from row 8 and column 40 on
     landmarks = np.full((5, 68, 2), (143, 69.5), np.float32)
-    bank = make_bank(Source("name", images, landmarks, landmarks[0]), 3, WIDE, torch.device("cpu"))
+    bank = make_bank(SourceFace("name", images, landmarks, landmarks[0]), 3, WIDE, torch.device("cpu"))
     assert bank.images.shape == (1, 3, 3, 32, 64)
     white = (bank.images[0, 0, 0] > 0.99).nonzero()
     assert white.tolist() == [[row, column] for row in range(8, 12) for column in (40, 41)]
@@ -31,7 +31,7 @@ def test_a_bank_is_enlarged_smoothly_and_stays_in_range() -> None:
     images = np.zeros((5, 224, 224, 3), np.uint8)
     images[:, :, 112:] = 255
     bank = make_bank(
-        Source("name", images, np.zeros((5, 68, 2), np.float32), np.zeros((68, 2))),
+        SourceFace("name", images, np.zeros((5, 68, 2), np.float32), np.zeros((68, 2))),
         1,
         Size(32, 448),
         torch.device("cpu"),

@@ -93,7 +93,7 @@ def test_every_network_is_measured_the_same_whatever_the_batches(tiny_dataset: P
 
 @KINDS
 def test_every_network_takes_another_size(tiny_dataset: Path, kind: str) -> None:
-    found = evaluate(small(kind), open_dataset(tiny_dataset), stride=4, inference=InferenceSettings(Size(48, 64)))
+    found = evaluate(NetworkAnswers(small(kind), InferenceSettings(Size(48, 64))), open_dataset(tiny_dataset), stride=4)
     assert found.image_size == (48, 64)
 
 

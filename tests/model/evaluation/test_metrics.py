@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from model.config import Size
-from model.evaluation.metrics import Examined, hull_mask, l1_figures, mean_inside, region_mask
+from model.evaluation.metrics import AnsweredBatch, hull_mask, l1_figures, mean_inside, region_mask
 
 SIZE = Size(24, 40)
 
 
-def examined(target: Tensor, answer: Tensor, landmarks: Tensor) -> Examined:
-    return Examined(target, {"model": answer}, landmarks, "08F", "08F/a.mp4", torch.arange(len(target)))
+def examined(target: Tensor, answer: Tensor, landmarks: Tensor) -> AnsweredBatch:
+    return AnsweredBatch(target, {"model": answer}, landmarks, "08F", "08F/a.mp4", torch.arange(len(target)))
 
 
 def hull_by_hand(points: np.ndarray, size: Size) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.evaluation.metrics import Examined, Scores
+from model.evaluation.metrics import AnsweredBatch, Scores
 from model.evaluation.temporal import STILL, TemporalMetric
 
 SIDE = 4
@@ -34,7 +34,7 @@ def measure(
     for start in range(0, len(truth), batch):
         part = slice(start, start + batch)
         landmarks = torch.zeros(len(truth[part]), 68, 2)
-        metric.update(Examined(truth[part], {"model": answer[part]}, landmarks, "08F", video, frames[part]))
+        metric.update(AnsweredBatch(truth[part], {"model": answer[part]}, landmarks, "08F", video, frames[part]))
     return metric.scores(None)
 
 
@@ -91,7 +91,7 @@ def test_every_answer_and_speaker_has_its_own() -> None:
         frames = torch.arange(3)
         still, moving = grey(0, 0, 0), grey(0, step, 2 * step)
         answers = {"model": moving, "trivial": still}
-        metric.update(Examined(still, answers, torch.zeros(3, 68, 2), speaker, speaker, frames))
+        metric.update(AnsweredBatch(still, answers, torch.zeros(3, 68, 2), speaker, speaker, frames))
     assert metric.scores("08F") == {
         "model": {"motion_error": 4.0, "flicker": 4.0},
         "trivial": {"motion_error": 0.0, "flicker": 0.0},

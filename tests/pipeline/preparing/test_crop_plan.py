@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.preparing.crop_plan import plan_crops, steadied
+from pipeline.preparing.crop_plan import plan_crops
 from pipeline.result import DROP_REASONS
 from pipeline.settings import Settings
 from pipeline.track import AFTER_CORRUPT, CORRUPT, WHOLE, Track
@@ -120,7 +120,7 @@ def test_corrupt_frames_are_dropped_and_those_after_them_if_wanted() -> None:
 def test_smoothing_does_not_blend_people() -> None:
     track = a_track([100] * 6, person=[0, 0, 0, 1, 1, 1])
     track.landmarks[3:] += 10  # too little for a leap
-    apart = steadied(track, replace(SETTINGS, smooth_landmarks=2.0)).landmarks
+    apart = plan_crops(track, replace(SETTINGS, smooth_landmarks=2.0)).landmarks
     np.testing.assert_allclose(apart, track.landmarks, atol=1e-4)
-    together = steadied(track, replace(SETTINGS, smooth_landmarks=2.0, scenes="keep")).landmarks
+    together = plan_crops(track, replace(SETTINGS, smooth_landmarks=2.0, scenes="keep")).landmarks
     assert np.abs(together - track.landmarks).max() > 1

@@ -17,7 +17,7 @@ from pipeline.decode import VideoReader, read_frames
 from pipeline.preparing import video
 from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.k_map import k_codes
-from pipeline.preparing.video import places, prepare_video
+from pipeline.preparing.video import prepare_video, work_files
 from pipeline.result import DROP_REASONS, VideoResult, load_result
 from pipeline.settings import Settings
 from pipeline.shards import ShardReader
@@ -41,7 +41,7 @@ def prepared(sample_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
 
 def test_every_row_agrees_with_the_rest(prepared: tuple[Source, Path], sample_root: Path) -> None:
     source, work = prepared
-    with ShardReader(places(work, source, SETTINGS).shard) as reader:
+    with ShardReader(work_files(work, source, SETTINGS).shard) as reader:
         rows = slice(None)
         landmarks, openness = reader.landmarks(rows), reader.mouth_openness(rows)
         np.testing.assert_allclose(openness, geometry.mouth_openness(landmarks))
@@ -57,7 +57,7 @@ def test_every_row_agrees_with_the_rest(prepared: tuple[Source, Path], sample_ro
 def test_landmarks_are_near_the_drawn_truth(prepared: tuple[Source, Path], sample_root: Path) -> None:
     source, work = prepared
     truth = np.load((sample_root / "truth" / source.id).with_suffix(".npz"))
-    with ShardReader(places(work, source, SETTINGS).shard) as reader:
+    with ShardReader(work_files(work, source, SETTINGS).shard) as reader:
         rows = slice(None)
         maps, landmarks, index = reader.crop_transform(rows), reader.landmarks(rows), reader.frame_index(rows)
     back = np.stack(
@@ -71,7 +71,7 @@ def test_landmarks_are_near_the_drawn_truth(prepared: tuple[Source, Path], sampl
 def test_pixels_are_those_of_the_source(prepared: tuple[Source, Path], sample_root: Path) -> None:
     """The crop's luma, averaged over blocks, is the source's at the mapped places, and no shift fits better."""
     source, work = prepared
-    with ShardReader(places(work, source, SETTINGS).shard) as reader:
+    with ShardReader(work_files(work, source, SETTINGS).shard) as reader:
         crop = reader.frames([0])[0].astype(float) @ [0.299, 0.587, 0.114]
         inverse = cv2.invertAffineTransform(reader.crop_transform([0])[0])
     luma = (next(iter(read_frames(sample_root / source.id))).y.astype(float) - 16) * 255 / 219
@@ -91,25 +91,25 @@ def test_done_work_is_reused_and_a_new_crop_does_not_track_again(
     prepared: tuple[Source, Path], sample_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, work = prepared
-    done = places(work, source, SETTINGS)
+    done = work_files(work, source, SETTINGS)
     monkeypatch.setattr(video, "_track", lambda *_: pytest.fail("tracked again"))
     before = done.result.stat().st_mtime_ns
     assert prepare_video(sample_root, source, SETTINGS, work, None) == load_result(done.result)
     assert done.result.stat().st_mtime_ns == before
     other = replace(SETTINGS, face_fraction=0.5)
     assert prepare_video(sample_root, source, other, work, None).status == "ok"
-    assert places(work, source, other).shard.is_file()
+    assert work_files(work, source, other).shard.is_file()
 
 
 def test_memory_budget_does_not_change_a_byte(
     prepared: tuple[Source, Path], sample_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, work = prepared
-    whole = places(work, source, SETTINGS).shard.read_bytes()
+    whole = work_files(work, source, SETTINGS).shard.read_bytes()
     for budget in (0, 400_000):
         monkeypatch.setattr(video, "REGION_BUDGET", budget)
         prepare_video(sample_root, source, SETTINGS, tmp_path / str(budget), None)
-        assert places(tmp_path / str(budget), source, SETTINGS).shard.read_bytes() == whole
+        assert work_files(tmp_path / str(budget), source, SETTINGS).shard.read_bytes() == whole
 
 
 @pytest.mark.parametrize(("content", "reason"), [(b"", "unreadable"), (None, "vanished")])
@@ -173,7 +173,7 @@ def test_both_halves_of_a_video_whose_phone_was_turned(
     result = prepare_one(path, tmp_path)
     assert (result.status, result.width, result.height, result.frames_kept) == ("ok", 640, 480, 30)
     assert "640x480 to 360x480, which keeps its shape" in result.warning
-    with ShardReader(places(tmp_path, Source(path.name, "s", "train"), SETTINGS).shard) as shard:
+    with ShardReader(work_files(tmp_path, Source(path.name, "s", "train"), SETTINGS).shard) as shard:
         wide, high = shard.frames(slice(0, 15)).astype(int), shard.frames(slice(15, 30)).astype(int)
     assert np.abs(wide[:, 60:170, 60:170] - high[:, 60:170, 60:170]).mean() < 4  # the same face, at the same scale
 
