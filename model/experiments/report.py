@@ -168,8 +168,8 @@ def _verdicts(measured: Measured, corpus: str, claims: Sequence[Sequence[str]]) 
         }
         below = [f"{title} ({value:.2f})" for title, value in others.items() if value < own]
         lines.append(f"{corpus}: L1 below that of {ours} ({own:.2f}): {', '.join(below) or 'none'}")
-    if some := _some_run(measured, corpus):
-        copied = min(some["overall"]["scores"][answer]["l1"] for answer in COPIES)
+    if first := _some_run(measured, corpus):
+        copied = min(first["overall"]["scores"][answer]["l1"] for answer in COPIES)
         worse = [key for key, runs in of_corpus.items() if _mean([_score("l1")(run) for run in runs.values()]) > copied]
         if worse:
             lines.append(

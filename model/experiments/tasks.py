@@ -55,9 +55,9 @@ class _OfOneRun(luigi.Task):  # type: ignore[misc]
     threads = luigi.IntParameter(default=1, significant=False, description="on the CPU")
 
     @property
-    def priority(self) -> int:
-        """Of Luigi: a lower seed of everything first, so that whoever stops early has a whole table."""
-        return -self.seed
+    def priority(self) -> float:
+        """Of Luigi, which heeds none below 0: lower seeds of everything first, for a whole table as early as can be."""
+        return 1 / (1 + int(self.seed))
 
     @cached_property
     def _setup(self) -> Setup:
