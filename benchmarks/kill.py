@@ -59,7 +59,6 @@ class Work:
         name: for people.
         command: Luigi's, without the folder.
         pieces: the finished files in a folder that nobody is to make again, and when each was made.
-        total: how many there are in the end.
         pause: the most seconds between a piece and the stop that comes after it.
         digest: of what comes out, if nothing is wrong with it.
     """
@@ -67,7 +66,6 @@ class Work:
     name: str
     command: Sequence[str]
     pieces: Callable[[Path], dict[Path, int]]
-    total: int
     pause: float
     digest: Callable[[Path], str]
 
@@ -89,6 +87,7 @@ class Outcome:
     seconds: float  # of all its runs together
     stops: int = 0
     made_again: int = 0  # finished pieces that were made a second time
+    pieces: int = 0  # that there are in the end
 
 
 def main(args: argparse.Namespace) -> int:
@@ -100,13 +99,13 @@ def main(args: argparse.Namespace) -> int:
         work = table_work(args.table, args.flags) if args.table else build_work(args, folder)
         out = folder / "out"  # the same for all: a table holds paths
         whole = {way: one_work(work, way, out, []) for way in WAYS}
-        expected = whole[WAYS[0]].digest
+        expected, pieces = whole[WAYS[0]].digest, whole[WAYS[0]].pieces
         for way, outcome in whole.items():
             print(f"undisturbed  {way.name:19s} {outcome.seconds:5.1f} s  digest {outcome.digest[:12]}", flush=True)
         outcomes, lost = [], 0.0
         for number in range(args.builds):
             way = WAYS[number % len(WAYS)]
-            places = sorted(dice.randrange(work.total) for _ in range(dice.randint(1, 3)))
+            places = sorted(dice.randrange(pieces) for _ in range(dice.randint(1, 3)))
             stops = [Stop(place, dice.uniform(0.0, work.pause), dice.choice(signals)) for place in places]
             outcome = one_work(work, way, out, stops)
             outcomes.append(outcome)
@@ -134,7 +133,6 @@ def build_work(args: argparse.Namespace, folder: Path) -> Work:
         name="builds",
         command=("--module", "pipeline", "BuildTimit", "--corpus-root", str(corpus)),
         pieces=lambda out: made(out, "work/tracks/*/*.npz"),
-        total=len(list(corpus.glob("*/*/Clips/straightcam/*"))),
         pause=0.6,
         digest=checked_digest,
     )
@@ -142,11 +140,8 @@ def build_work(args: argparse.Namespace, folder: Path) -> Work:
 
 def table_work(datasets: str, flags: Sequence[str]) -> Work:
     """Table 1 of some datasets."""
-    from model.experiments.plan import TABLE1
-
     named = [word.partition("=") for word in datasets.split(",")]
     datasets = ",".join(f"{name}={Path(folder).resolve()}" for name, _, folder in named)
-    trainings = len({row.training for row in TABLE1})
     return Work(
         name="tables",
         command=("--module", "model.experiments", "Table1", "--datasets", datasets, *(flags or SMALL_TABLE)),
@@ -154,7 +149,6 @@ def table_work(datasets: str, flags: Sequence[str]) -> Work:
             **made(out, "*/measured/*.json"),
             **{path: when for folder in out.glob("*/*-*/") for path, when in last_checkpoint(folder).items()},
         },
-        total=(trainings + len(TABLE1)) * len(named),  # a seed, all networks and protocols
         pause=8.0,
         digest=table_digest,
     )
@@ -210,7 +204,7 @@ def one_work(work: Work, way: Way, out: Path, stops: Sequence[Stop]) -> Outcome:
             there = work.pieces(out)
         run_to_the_end(work, way, out, flags)
         made_again += newer(there, work.pieces(out))
-    outcome = Outcome(work.digest(out), time.monotonic() - start, stopped, made_again)
+    outcome = Outcome(work.digest(out), time.monotonic() - start, stopped, made_again, len(work.pieces(out)))
     shutil.rmtree(out)
     out.with_suffix(".state").unlink(missing_ok=True)  # luigid's, who would know what is done
     return outcome
