@@ -15,6 +15,7 @@ JAW_RIGHT, JAW_LEFT = 0, 16  # 1 and 17, the ends of the jaw line beside the ear
 NOSE_TIP = 30  # 31
 EYE_OUTER_RIGHT, EYE_OUTER_LEFT = 36, 45  # 37 and 46
 LIP_TOP_OUTER, LIP_BOTTOM_OUTER = 51, 57  # 52 and 58
+EYES, MOUTH = slice(36, 48), slice(48, 68)  # 37 to 48 and 49 to 68
 
 
 def mouth_openness(landmarks: Points) -> npt.NDArray[np.float32]:
@@ -40,7 +41,9 @@ def eye_distance(landmarks: Points) -> npt.NDArray[np.float32]:
 
 
 def _distance(landmarks: Points, a: int, b: int) -> npt.NDArray[np.float32]:
-    return np.asarray(np.linalg.norm(landmarks[..., a, :] - landmarks[..., b, :], axis=-1), np.float32)
+    apart = landmarks[..., a, :] - landmarks[..., b, :]
+    x, y = apart[..., 0], apart[..., 1]
+    return np.asarray(np.sqrt(x * x + y * y), np.float32)
 
 
 def nose_tip(landmarks: Points) -> npt.NDArray[np.float32]:
@@ -50,10 +53,10 @@ def nose_tip(landmarks: Points) -> npt.NDArray[np.float32]:
 
 def eyes_midpoint(landmarks: Points) -> npt.NDArray[np.float32]:
     """Midpoint of the outer eye corners (37, 46), FaceForensics' crop centre in the paper; (..., 68, 2) -> (..., 2)."""
-    return np.asarray(landmarks[..., [EYE_OUTER_RIGHT, EYE_OUTER_LEFT], :].mean(-2), np.float32)
+    return np.asarray((landmarks[..., EYE_OUTER_RIGHT, :] + landmarks[..., EYE_OUTER_LEFT, :]) / 2, np.float32)
 
 
 def apply_affine(transform: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Map points by a 2x3 affine map: (2, 3), (..., 2) -> (..., 2)."""
-    matrix = np.asarray(transform, np.float64)
-    return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
+    matrix, places = np.asarray(transform, np.float64), np.asarray(points, np.float64)
+    return places[..., :1] * matrix[:, 0] + places[..., 1:] * matrix[:, 1] + matrix[:, 2]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import geometry
+from pipeline.arithmetic import ordered_sum
 from pipeline.decode import Colour
 from pipeline.geometry import Points
 from pipeline.preparing.regions import Box, Region
@@ -144,4 +145,4 @@ def yuv_to_rgb(colour: Colour) -> npt.NDArray[np.float64]:
     gain = np.array([1.0, 1.0, 1.0]) if colour.full_range else np.array([255 / 219, 255 / 224, 255 / 224])
     black = np.array([0.0 if colour.full_range else 16.0, 128.0, 128.0])
     matrix = linear * gain
-    return np.column_stack([matrix, -matrix @ black])
+    return np.column_stack([matrix, -ordered_sum(matrix * black)])

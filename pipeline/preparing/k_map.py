@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arithmetic import power
 from pipeline.geometry import Points
 
 GAMMA = 0.95
@@ -36,17 +37,19 @@ def k_table(gamma: float = GAMMA, floor: float = FLOOR) -> KTable:
     """
     if not (0 < gamma < 1 and 0 < floor < 1):
         raise ValueError(f"gamma and floor must be in (0, 1), got {gamma} and {floor}")
-    reach = int(min(np.log(floor) / np.log(gamma), 1e6)) + 1
-    if reach > 255:  # and there are more distances than that
+    reach = next((reach for reach in range(1, 257) if power(gamma, [reach])[0] <= floor), 257)
+    if reach > 256:  # and there are more distances than that
         raise ValueError(f"gamma {gamma} with floor {floor} needs more levels of K than one byte holds")
     offset = np.arange(-reach, reach + 1)
-    squared = offset[:, None] ** 2 + offset[None, :] ** 2
-    distinct = np.unique(squared)
-    weights = gamma ** np.sqrt(distinct)
-    above = distinct[weights > floor]
+    squares = offset * offset
+    squared = squares[:, None] + squares
+    distinct = np.unique(squared[squared <= reach * reach])
+    weights = power(gamma, np.sqrt(distinct))
+    seen = weights > floor
+    above = distinct[seen]
     if len(above) > 255:
         raise ValueError(f"gamma {gamma} with floor {floor} needs {len(above) + 1} levels of K, one byte holds 256")
-    levels = np.append(gamma ** np.sqrt(above), floor).astype(np.float32)
+    levels = np.append(weights[seen], floor).astype(np.float32)
     stamp = np.minimum(np.searchsorted(above, squared), len(above)).astype(np.uint8)
     levels.setflags(write=False)
     stamp.setflags(write=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.geometry import Points, face_width
+from pipeline.arithmetic import exp, ordered_sum
+from pipeline.geometry import LANDMARKS, Points, face_width
 
 LEAP = 0.5  # mean step of the landmarks between two frames, in face widths, that is a cut and no motion
 REACH = 3.0  # of the kernel, in standard deviations
@@ -34,7 +35,9 @@ def _runs(landmarks: Points) -> list[tuple[int, int]]:
     seen = np.isfinite(landmarks[:, 0, 0])
     step = np.full(len(landmarks), np.inf)
     both = np.flatnonzero(seen[1:] & seen[:-1]) + 1
-    step[both] = np.linalg.norm(landmarks[both] - landmarks[both - 1], axis=-1).mean(-1) / face_width(landmarks[both])
+    moved = landmarks[both] - landmarks[both - 1]
+    lengths = np.sqrt(moved[..., 0] * moved[..., 0] + moved[..., 1] * moved[..., 1])
+    step[both] = ordered_sum(lengths) / LANDMARKS / face_width(landmarks[both])
     begins = np.flatnonzero(seen & (step > LEAP))
     stops = np.sort(np.concatenate([begins, np.flatnonzero(~seen), [len(landmarks)]]))
     ends = stops[np.searchsorted(stops, begins, side="right")]
@@ -44,8 +47,9 @@ def _runs(landmarks: Points) -> list[tuple[int, int]]:
 def _gaussian(run: npt.NDArray[np.float64], sigma: float) -> npt.NDArray[np.float64]:
     """Weighted mean over the neighbours that exist: at its ends a run is not drawn towards anything."""
     total, weight = np.zeros_like(run), np.zeros((len(run), 1, 1))
-    for offset in range(-int(REACH * sigma + 0.5), int(REACH * sigma + 0.5) + 1):
-        share = np.exp(-0.5 * (offset / sigma) ** 2)
+    offsets = range(-int(REACH * sigma + 0.5), int(REACH * sigma + 0.5) + 1)
+    shares = exp(-0.5 * (offset / sigma) * (offset / sigma) for offset in offsets)
+    for offset, share in zip(offsets, shares, strict=True):
         here = slice(max(-offset, 0), len(run) - max(offset, 0))
         there = slice(max(offset, 0), len(run) - max(-offset, 0))
         if here.stop > here.start:

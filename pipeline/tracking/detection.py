@@ -15,6 +15,7 @@ Luma = npt.NDArray[np.uint8]
 
 BOX_PX = 72  # side of the box that dlib reports for its smallest window (80 px with its surroundings)
 PYRAMID_STEP = 1.2  # dlib's pyramid: every level is 5/6 of the one before
+QUARTER_STEP = math.sqrt(math.sqrt(PYRAMID_STEP))
 CELL_PX = 8  # side of a cell of the detector's histograms of gradients
 SAME_PLACE = 0.4  # overlap of two boxes of one face
 
@@ -46,7 +47,7 @@ class Face:
         if width <= 0 or height <= 0:
             return 0.0
         shared = width * height
-        return shared / (self.size**2 + other.size**2 - shared)
+        return shared / (self.size * self.size + other.size * other.size - shared)
 
 
 def merit(face: Face) -> float:
@@ -66,17 +67,19 @@ def reduction_for(size: float) -> float:
     small for it), so that boxes found on the reduced picture are those found on the whole one: dlib's box sizes are
     1.2 apart, and its landmarks depend on them.
     """
-    grid = 1.0 if size >= BOX_PX * PYRAMID_STEP**0.25 else 0.5
-    level = math.floor(math.log(size / (BOX_PX * grid), PYRAMID_STEP) - 0.25)
-    return float(grid * PYRAMID_STEP ** max(level, 0))
+    just_above = BOX_PX * QUARTER_STEP
+    reduction = 1.0 if size >= just_above else 0.5
+    while size >= just_above * reduction * PYRAMID_STEP:
+        reduction *= PYRAMID_STEP
+    return reduction
 
 
 def search_reductions(height: int, width: int, first_pixels: float) -> Iterator[float]:
     """Reductions of a first search, from a picture of about `first_pixels` to the whole one, about halving."""
-    level = max(0, math.ceil(math.log(math.sqrt(height * width / first_pixels), PYRAMID_STEP)))
-    while level > 0:
-        yield PYRAMID_STEP**level
-        level -= 4
+    levels = [1.0]
+    while height * width > first_pixels * levels[-1] * levels[-1]:
+        levels.append(levels[-1] * PYRAMID_STEP)
+    yield from levels[:0:-4]
     yield 1.0
 
 
@@ -168,4 +171,4 @@ def _resized(luma: Luma, width: int, height: int) -> Luma:
         luma = _halved(luma)
     if luma.shape == (height, width):
         return np.ascontiguousarray(luma)
-    return np.asarray(cv2.resize(luma, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(cv2.resize(luma, (width, height), interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)

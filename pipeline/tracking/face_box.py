@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arithmetic import Reals, ordered_sum
 from pipeline.tracking.detection import Face
 
 Points = npt.NDArray[np.float32]
@@ -29,10 +30,8 @@ class FaceFrame:
     @classmethod
     def of(cls, landmarks: Points) -> FaceFrame:
         """Frame of (68, 2) landmarks, in their pixels."""
-        points = landmarks[RIGID]
-        centre = points.sum(0) / len(points)
-        spread = (points - centre).ravel()
-        return cls(float(centre[0]), float(centre[1]), math.sqrt(float(spread @ spread) / len(points)))
+        centred, (x, y) = _centred(landmarks[RIGID])
+        return cls(x, y, math.sqrt(float(ordered_sum((centred * centred).ravel())) / centred.shape[1]))
 
 
 class BoxModel:
@@ -48,29 +47,29 @@ class BoxModel:
     def __init__(self, gain: float) -> None:
         self._gain = gain
         self._count = 0
-        self._box = np.zeros(3)  # offset of the box's centre (x, y) and log of its size, in units of the frame
+        self._box = np.zeros(3)  # offset of the box's centre (x, y) and its size, in units of the frame
 
     def learn(self, landmarks: Points, face: Face) -> None:
         """Take in a detection and the landmarks of the same frame."""
         frame = FaceFrame.of(landmarks)
         x, y = face.centre
-        seen = np.array([(x - frame.x) / frame.scale, (y - frame.y) / frame.scale, math.log(face.size / frame.scale)])
+        seen = np.array([x - frame.x, y - frame.y, face.size]) / frame.scale
         self._count += 1
         self._box += max(self._gain, 1 / self._count) * (seen - self._box)
 
     def box(self, landmarks: Points, score: float) -> Face:
         """The box that the detector would put on these landmarks, carrying a score."""
         frame = FaceFrame.of(landmarks)
-        size = BETWEEN_SETTINGS * frame.scale * math.exp(self._box[2])
-        x, y = frame.x + self._box[0] * frame.scale, frame.y + self._box[1] * frame.scale
-        return Face(x - size / 2, y - size / 2, size, score)
+        right, down, size = (frame.scale * self._box).tolist()
+        size *= BETWEEN_SETTINGS
+        return Face(frame.x + right - size / 2, frame.y + down - size / 2, size, score)
 
 
 def disagreement(a: Face, b: Face) -> float:
     """How far two boxes are apart: of their centres' distance and their sizes' difference the larger, over the size."""
     (ax, ay), (bx, by) = a.centre, b.centre
-    size = min(a.size, b.size)
-    return max(math.hypot(ax - bx, ay - by) / size, abs(a.size - b.size) / size)
+    right, down = ax - bx, ay - by
+    return max(math.sqrt(right * right + down * down), abs(a.size - b.size)) / min(a.size, b.size)
 
 
 def shape_residual(landmarks: Points, reference: Points) -> float:
@@ -80,12 +79,20 @@ def shape_residual(landmarks: Points, reference: Points) -> float:
         0 for similar shapes; faces of one speaker in neighbouring frames stay below 0.05, a frontal face against a
         neutral one below 0.2; 1 for shapes that have nothing in common.
     """
-    a, b = _centred(landmarks), _centred(reference)
+    a, b = _centred(landmarks)[0], _centred(reference)[0]
     # A turn with scaling is one complex factor; what the best one leaves is what the correlation lacks.
-    shared = abs(np.vdot(a, b)) ** 2 / float(np.vdot(a, a).real * np.vdot(b, b).real)
-    return math.sqrt(max(1 - shared, 0.0))
+    products = [
+        a[0] * b[0] + a[1] * b[1],
+        a[0] * b[1] - a[1] * b[0],
+        a[0] * a[0] + a[1] * a[1],
+        b[0] * b[0] + b[1] * b[1],
+    ]
+    along, across, power_a, power_b = ordered_sum(products).tolist()
+    return math.sqrt(max(1 - (along * along + across * across) / (power_a * power_b), 0.0))
 
 
-def _centred(landmarks: Points) -> npt.NDArray[np.complex128]:
-    points = landmarks.astype(np.float64).view(np.complex128)[:, 0]
-    return np.asarray(points - points.sum() / len(points), np.complex128)
+def _centred(landmarks: Points) -> tuple[Reals, tuple[float, float]]:
+    """(n, 2) points as (2, n) about their mean, and that."""
+    points = landmarks.T.astype(np.float64)
+    mean = ordered_sum(points) / points.shape[1]
+    return points - mean[:, None], (float(mean[0]), float(mean[1]))

@@ -176,7 +176,7 @@ def _people(appearances: list[_Appearance]) -> list[int]:
 def _distance(ones: Sequence[Descriptor], others: Sequence[Descriptor]) -> float:
     """Between the means of two sets of descriptors; sums are exact, so that every machine gives the same."""
     means = [[math.fsum(values) / len(part) for values in zip(*part, strict=True)] for part in (ones, others)]
-    return math.sqrt(math.fsum((a - b) ** 2 for a, b in zip(*means, strict=True)))
+    return math.sqrt(math.fsum((a - b) * (a - b) for a, b in zip(*means, strict=True)))
 
 
 def _descriptor(picture: _Picture) -> Descriptor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,24 +15,42 @@ THUMBNAIL_PX = 48  # samples along the longer side of a frame
 SUDDEN = 6.0  # times the usual difference; faces in fast motion come to 4, and 5 in 1 of 85 that startled the tracker
 SAME_SCENE = 0.55  # correlation of two frames' thumbnails; a hand-held camera stays above it, most cuts do not
 
-Samples = npt.NDArray[np.float32]
+
+@dataclass(frozen=True)
+class Samples:
+    """Levels of a picture in whole numbers, so that no sum of them is ever rounded.
+
+    Attributes:
+        values: (n,) int64.
+        unit: how many make one level.
+    """
+
+    values: npt.NDArray[np.int64]
+    unit: int = 1
+
+    @cached_property
+    def total(self) -> int:
+        """Their sum."""
+        return int(self.values.sum())
+
+    @cached_property
+    def power(self) -> int:
+        """n times the sum of their squared differences to the mean, which is taken to be a squared level at least."""
+        count = self.values.size
+        squares = int((self.values * self.values).sum())
+        return max(count * squares - self.total * self.total, count * self.unit * self.unit)
 
 
 def thumbnail(luma: Luma) -> Samples:
-    """Every n-th pixel of a frame, about 48 along the longer side, float32 0 to 255, flattened."""
+    """Every n-th pixel of a frame, about 48 along the longer side."""
     step = max(1, max(luma.shape) // THUMBNAIL_PX)
-    return luma[step // 2 :: step, step // 2 :: step].ravel().astype(np.float32)
-
-
-def normalised(samples: Samples) -> Samples:
-    """Samples less their mean, of unit length (shorter where they are all but equal)."""
-    centred = samples - samples.sum() / samples.size
-    return np.asarray(centred / max(math.sqrt(float(centred @ centred)), 1.0), np.float32)
+    return Samples(luma[step // 2 :: step, step // 2 :: step].ravel().astype(np.int64))
 
 
 def likeness(a: Samples, b: Samples) -> float:
-    """Correlation of two normalised sets of samples, -1 to 1; 0 where one is flat."""
-    return float(a @ b)
+    """Correlation of two sets of samples, -1 to 1; near 0 where one is flat."""
+    shared = a.values.size * int((a.values * b.values).sum()) - a.total * b.total
+    return shared / math.sqrt(a.power * b.power)
 
 
 class Scene:
@@ -43,7 +63,7 @@ class Scene:
 
     def __init__(self, cut_levels: float) -> None:
         self._cut_levels = cut_levels
-        self._last: Samples = np.zeros(0, np.float32)
+        self._last = Samples(np.zeros(0, np.int64))
         self._usual = 0.0
         self.sudden = True  # it changes far more than of late: perhaps a cut between two shots that are much alike
 
@@ -51,14 +71,13 @@ class Scene:
         """Whether this frame begins another scene (the very first frame does); call it once a frame."""
         now = thumbnail(luma)
         last, self._last = self._last, now
-        if last.shape != now.shape:
+        if last.values.shape != now.values.shape:
             self.sudden = True
             return True
-        difference = float(np.abs(now - last).sum()) / now.size
+        difference = int(np.abs(now.values - last.values).sum()) / now.values.size
         self.sudden = difference > max(self._cut_levels / 4, SUDDEN * self._usual)
         cut = difference > self._cut_levels and (
-            difference > max(2 * self._cut_levels, 4 * self._usual)
-            or likeness(normalised(now), normalised(last)) < SAME_SCENE
+            difference > max(2 * self._cut_levels, 4 * self._usual) or likeness(now, last) < SAME_SCENE
         )
         self._usual = 0.0 if cut else 0.8 * self._usual + 0.2 * difference
         return cut
