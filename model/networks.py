@@ -132,6 +132,21 @@ def protocol_of(network: str, name: str) -> Protocol:
     return kind.protocols[name]
 
 
+def protocol_name(config: TrainConfig) -> str:
+    """The protocol that a run's network and losses are of, or nothing where they are of none."""
+    kind = kind_of(config.network)
+    parts = (("model", config.model, kind.config()), ("weights", config.weights, kind.weights()))
+    for name, protocol in kind.protocols.items():
+        if all(
+            getattr(own, setting) == getattr(protocol, part).get(setting, getattr(default, setting))
+            for part, own, default in parts
+            for each in kind.protocols.values()
+            for setting in getattr(each, part)
+        ):
+            return name
+    return ""
+
+
 def schedule_of(config: TrainConfig) -> tuple[str, ...]:
     """Which network each batch of a step updates: the discriminator some times, then the generator once."""
     critic = config.discriminator_steps if kind_of(config.network).has_critic(config) else 0

@@ -14,7 +14,7 @@ from model.drawing.choice import Scored, apart, best_of_each, widest_mouths
 from model.drawing.corpora import Corpus
 from model.drawing.faces import Values, eye_opening
 from model.drawing.panel import CELL_PX, GAP_PX, Cell, captioned, draw_block
-from model.networks import kind_of
+from model.networks import kind_of, protocol_name
 from model.pictures import Pixels, cell_size, fitted, to_pixels
 from model.trained import Trained
 from pipeline.geometry import EYES, MOUTH, Points, mouth_openness
@@ -27,13 +27,16 @@ CLOSE_UP_MARGIN = 0.2
 
 
 def columns_of(networks: Mapping[str, Trained]) -> dict[str, Trained]:
-    """Networks by the titles of their columns: their kinds, or where there are several of one, the names of their runs.
+    """Networks by the titles of their columns, in the order in which they were named.
 
-    They stand in the order in which they were named.
+    That is their kind; where there are several of one, with its protocol; and where that is the same, too, the name of
+    the run.
     """
-    kinds = Counter(network.config.network for network in networks.values())
+    kinds = {name: kind_of(network.config.network).title for name, network in networks.items()}
+    protocols = {name: f"{kind}, {protocol_name(networks[name].config)}" for name, kind in kinds.items()}
+    ways = [(titles, Counter(titles.values())) for titles in (kinds, protocols, {name: name for name in networks})]
     return {
-        kind_of(network.config.network).title if kinds[network.config.network] == 1 else name: network
+        next(titles[name] for titles, count in ways if count[titles[name]] == 1): network
         for name, network in networks.items()
     }
 

@@ -136,7 +136,10 @@ class ReadyAnswers:
         try:
             pixels = torch.from_numpy(np.array(open_picture(path)))
         except FileNotFoundError:
-            raise InputError(f"{path}: there is no answer to this frame; --write-questions lists them all") from None
+            raise InputError(
+                f"{path}: there is no answer to this frame; --write-questions lists them all (with the --split and "
+                "--stride of this command)"
+            ) from None
         found = Size(*pixels.shape[:2])
         if found != self.size:
             self.resized.add(found)

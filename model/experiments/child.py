@@ -39,7 +39,8 @@ def run_command(module: str, arguments: Sequence[str], log: Path, threads: int, 
         Its exit status.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
+    # A progress bar drawn ten times a second would fill the log.
+    environment = {"OMP_NUM_THREADS": str(threads), "TQDM_MININTERVAL": "10", **os.environ}
     command = [sys.executable, "-m", module, *arguments]
     parent = os.getpid()
 

@@ -168,6 +168,14 @@ def _verdicts(measured: Measured, corpus: str, claims: Sequence[Sequence[str]]) 
         }
         below = [f"{title} ({value:.2f})" for title, value in others.items() if value < own]
         lines.append(f"{corpus}: L1 below that of {ours} ({own:.2f}): {', '.join(below) or 'none'}")
+    if first := _some_run(measured, corpus):
+        copied = min(first["overall"]["scores"][answer]["l1"] for answer in COPIES)
+        worse = [key for key, runs in of_corpus.items() if _mean([_score("l1")(run) for run in runs.values()]) > copied]
+        if worse:
+            lines.append(
+                f"{corpus}: L1 above that of the better copy ({copied:.2f}), so that an order among them says nothing "
+                f"yet: {', '.join(worse)}"
+            )
     return lines
 
 
@@ -177,7 +185,7 @@ def _notes(measured: Measured, setup: Setup, corpora: Sequence[str]) -> list[str
     lines.append(
         f"{setup.image_size} px, {setup.base_channels} base channels, batches of {setup.batch_size}; every training "
         f"draws {setup.batches} batches, and its last checkpoint is measured on {_every(setup.stride)} test frame; a "
-        "figure of several seeds is their mean ± standard deviation"
+        "figure of several seeds is their mean ± standard deviation; L1 is in units of 0-255"
     )
     for name in corpora:
         corpus = setup.corpora[name]

@@ -19,7 +19,7 @@ from model.export import main as export
 from model.figures import main as draw
 from model.network.question import Network
 from model.network.x2face import X2Face
-from model.networks import NETWORKS, kind_of, load_class, protocol_of, read_config, schedule_of
+from model.networks import NETWORKS, kind_of, load_class, protocol_name, protocol_of, read_config, schedule_of
 from model.setting import to_dict
 from model.train import build_parser, config_from, main
 from model.training.recipes.recipe import Recipe
@@ -64,6 +64,16 @@ def test_protocols_are_the_published_settings() -> None:
         "nearest",
         100,
     )
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_runs_protocol_is_known_by_its_network_and_losses(name: str) -> None:
+    for protocol in kind_of(name).protocols:
+        words = ("--network", name, "--protocol", protocol, "--image-size", "32", "--learning-rate", "0.01")
+        assert protocol_name(config_of(*words)) == protocol
+    if name != "flnet":
+        own = {"ganimation": ("--condition", "field"), "x2face": ("--sources", "5")}[name]
+        assert protocol_name(config_of("--network", name, *own)) == ""
 
 
 def test_a_flag_goes_before_the_protocol() -> None:

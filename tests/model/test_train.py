@@ -20,7 +20,8 @@ import pytest
 import torch
 from PIL import Image
 
-from model.checkpoint import list_checkpoints, load_checkpoint
+from model.checkpoint import checkpoint_path, list_checkpoints, load_checkpoint
+from model.evaluate import main as evaluate
 from model.train import compiles_by_default, main
 from model.training.step import Trainer
 from pipeline.shards import open_dataset
@@ -78,6 +79,24 @@ def test_resume_continues_the_record(tiny_dataset: Path, tmp_path: Path, capsys:
     assert [row["step"] for row in metrics(run)] == ["1", "2", "3"]
     assert train(tiny_dataset, run, "--steps", "3", "--resume") == 0
     assert "asks for no more" in capsys.readouterr().out
+
+
+def test_a_run_from_before_there_were_other_networks_goes_on_and_is_measured(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert train(tiny_dataset, run, "--steps", "1") == 0
+    payload = load_checkpoint(checkpoint_path(run, 1))
+    record = json.loads((run / "config.json").read_text())
+    for config in (payload["config"], record["config"]):
+        del config["network"], config["decay"]
+    torch.save(payload, checkpoint_path(run, 1))
+    (run / "config.json").write_text(json.dumps(record))
+    assert train(tiny_dataset, run, "--steps", "2", "--resume") == 0
+    assert load_checkpoint(checkpoint_path(run, 2))["config"]["network"] == "flnet"
+    flags = ["--shards", str(tiny_dataset), "--stride", "4", "--device", "cpu", "--workers", "0"]
+    assert evaluate([*flags, "--checkpoint", str(checkpoint_path(run, 1))]) == 0
+    assert json.loads((run / "evaluation" / "test.json").read_text())["network"] == "flnet"
 
 
 @pytest.mark.parametrize("ablation", ["bank=1", "bank=3,streams=warp", "streams=appearance"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,15 @@ def corpus_of(networks: dict[str, Trained], root: Path) -> Corpus:
     return Corpus("tiny", open_dataset(root), "test", networks, InferenceSettings())
 
 
-def test_columns_are_kinds_unless_there_are_two_of_one(networks: dict[str, Trained]) -> None:
+def test_columns_are_kinds_then_protocols_then_runs(networks: dict[str, Trained]) -> None:
     assert list(columns_of(networks)) == ["GANimation", "X2Face", "FLNet"]
-    twice = {**networks, "other": networks["x2face-run"]}
-    assert list(columns_of(twice)) == ["GANimation", "x2face-run", "FLNet", "other"]
+    published = networks["x2face-run"]
+    model = replace(published.config.model, sources=5, identity_start=True, optimizer="adam")
+    strong = replace(published, config=replace(published.config, model=model))
+    assert list(columns_of({**networks, "other": strong})) == [
+        "GANimation", "X2Face, published", "FLNet", "X2Face, strong"
+    ]  # fmt: skip
+    assert list(columns_of({**networks, "other": published})) == ["GANimation", "x2face-run", "FLNet", "other"]
 
 
 def test_the_widest_mouths_are_shown_first(networks: dict[str, Trained], tiny_dataset: Path) -> None:

@@ -212,7 +212,7 @@ def test_what_is_wrong_with_answers_is_one_line(
         ([], "name somebody to be measured: --checkpoint or --answers, or give --write-questions"),
         (["--answers", "x"], "--answers must be NAME=FOLDER, got 'x'"),
         (["--answers", f"x={tmp_path / 'none'}"], "none: no such folder of answers"),
-        (["--answers", f"x={empty}"], "000000.png: there is no answer to this frame; --write-questions lists them all"),
+        (["--answers", f"x={empty}"], "there is no answer to this frame; --write-questions lists them all (with"),
         (["--answers", f"x={broken}"], "000000.png: cannot be read as a picture"),
         (["--answers", f"x={empty}", f"x={empty}"], "--answers: the name 'x' is taken; choose another"),
         (["--checkpoint", str(run), "--answers", f"ours={empty}"], "the name 'ours' is taken"),

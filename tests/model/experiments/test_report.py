@@ -101,6 +101,15 @@ def test_who_beats_flnet_is_printed(tmp_path: Path) -> None:
     assert f"- {told}" in lines
 
 
+def test_rows_that_do_worse_than_copying_are_named(tmp_path: Path) -> None:
+    """The better copy is 9.25 off."""
+    by_row = {"ganimation": 12.0, "x2face": 9.3, "flnet": 9.0}
+    told = "timit: L1 above that of the better copy (9.25), so that an order among them says nothing yet: "
+    lines = write(tmp_path, {"timit": {key: {0: result(l1)} for key, l1 in by_row.items()}})
+    assert f"- {told}ganimation, x2face" in lines
+    assert told not in "\n".join(write(tmp_path, {"timit": {"flnet": {0: result(9.0)}}}))
+
+
 def test_several_seeds_are_a_mean_and_a_spread(tmp_path: Path) -> None:
     results = {
         "timit": {

@@ -13,9 +13,11 @@ import sys
 import time
 from pathlib import Path
 
+import luigi
 import pytest
 
-from model.experiments.runs import RunFolder
+from model.experiments.runs import RunFolder, write_json
+from model.experiments.tasks import Table1, TrainRun
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 BIN = Path(sys.executable).parent
@@ -103,7 +105,7 @@ def test_workers_of_one_luigid_train_nothing_twice(tiny_dataset: Path, tmp_path:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     config = tmp_path / "luigid.cfg"
-    config.write_text("[resources]\ngpu = 2\n")
+    config.write_text("[resources]\ngpu = 3\n")
     command = [BIN / "luigid", "--address", "127.0.0.1", "--port", port, "--state-path", tmp_path / "state"]
     flags = ("--networks", "x2face", "--protocols", "published", "--seeds", "0,1", "--log-level", "INFO")
     with subprocess.Popen(
@@ -114,14 +116,37 @@ def test_workers_of_one_luigid_train_nothing_twice(tiny_dataset: Path, tmp_path:
             while not _answers(port) and time.monotonic() < deadline:
                 time.sleep(0.1)
             shared = ("--scheduler-host", "127.0.0.1", "--scheduler-port", port)
-            workers = [start(tiny_dataset, tmp_path / "out", *flags, *shared) for _ in range(2)]
+            workers = [start(tiny_dataset, tmp_path / "out", *flags, *shared) for _ in range(3)]
             logs = [worker.communicate(timeout=200)[1] for worker in workers]
         finally:
             luigid.kill()
     assert {worker.returncode for worker in workers} <= {0, NOT_RUN}, logs
     done = [task for log in logs for task in re.findall(r"done +(TrainRun\(.*)", log)]
     assert len(done) == len(set(done)) == 2
+    for seed in (0, 1):
+        log = RunFolder(tmp_path / "out", "timit", "x2face-published", seed).beside(".log").read_text()
+        assert sum(line.startswith("$ ") for line in log.splitlines()) == 1, "begun once"
     assert (tmp_path / "out" / "table1.md").is_file()
+
+
+@pytest.mark.filterwarnings("ignore:The configuration contains the parameter .rpc_retry")  # Luigi reads it itself
+def test_a_first_seed_of_everything_comes_before_a_second(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+
+    def train(task: TrainRun) -> None:
+        begun.append(task.seed)
+        write_json(task._run_folder(task.training).diverged_file, {"message": "stands for a run"})
+
+    monkeypatch.setattr(TrainRun, "run", train)
+    monkeypatch.setattr(Table1, "run", lambda _: None)
+    table = Table1(datasets=f"timit={tiny_dataset}", out=str(tmp_path), seeds="0,1", networks="ganimation,x2face")
+    try:
+        luigi.build([table], local_scheduler=True, workers=1)
+    finally:
+        table.progress.stop()
+    assert begun == [0] * 4 + [1] * 4
 
 
 def _answers(port: str) -> bool:
