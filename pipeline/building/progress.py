@@ -54,6 +54,8 @@ class Progress(threading.Thread):
             waiting = [video for video in chunk.videos if video.id not in self._counted]
             if waiting:
                 done = load_chunks([chunk_file(self._out, chunk.name)])
-                paths = [work_files(self._out / WORK, video, self._plan.settings).result for video in waiting if not done]
+                paths = [
+                    work_files(self._out / WORK, video, self._plan.settings).result for video in waiting if not done
+                ]
                 for result in [*(r for one in done for r in one.results), *filter(None, map(load_any_result, paths))]:
                     self._counted[result.id] = (result.status == "ok", result.frames_seen)
