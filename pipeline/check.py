@@ -18,7 +18,7 @@ from pipeline.errors import BuildError, DatasetError, UnreadableError
 from pipeline.files import UNFINISHED, has_no_link, is_own_file, regular_size, sha256_of, walk_own
 from pipeline.geometry import mouth_openness
 from pipeline.layout import DATASET_FILE, MANIFEST_FILE, SHARDS, removed_file
-from pipeline.manifest import read_manifest
+from pipeline.manifest import MOST_BYTES, read_manifest
 from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.k_map import k_codes, k_table
 from pipeline.settings import Settings, recorded_settings
@@ -223,7 +223,7 @@ def _is_ours(root: Path, path: Path) -> bool:
 def _manifest_defects(root: Path, dataset: Dataset, kept: Mapping[str, tuple[str, int]]) -> Iterator[Defect]:
     path = root / MANIFEST_FILE
     try:
-        regular_size(path, kind=DatasetError)
+        regular_size(path, MOST_BYTES, DatasetError)
         if sha256_of(path) != dataset.contents.get("manifest_sha256"):
             yield Defect(path, f"is not what the build wrote; delete it and {_AGAIN}", broken=True)
             return
