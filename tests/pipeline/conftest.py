@@ -58,3 +58,20 @@ def run_ffmpeg() -> Callable[..., None]:
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def drawn(sample_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample corpus as a finished dataset: not to be changed."""
+    from pipeline.building import finish
+    from pipeline.building.chunk import build_chunk
+    from pipeline.building.plan import make_plan
+    from pipeline.corpora import scan_timit
+    from pipeline.settings import Settings
+
+    out = tmp_path_factory.mktemp("drawn")
+    plan = make_plan("timit", scan_timit(sample_root), Settings(storage="lz4"))
+    for chunk in plan.chunks:
+        build_chunk(out, sample_root, chunk, plan.settings, None)
+    finish.finish(out, sample_root, plan, max_failures=0)
+    return out
