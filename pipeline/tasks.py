@@ -109,6 +109,10 @@ class BuildSample(BuildTimit):
         )
         return super().sources()
 
+    @property
+    def notes(self) -> dict[str, Any]:
+        return {**super().notes, "origin": "synthetic"}
+
     def source_options(self) -> dict[str, Any]:
         drawn = {"speakers": self.speakers, "clips": self.clips, "seconds": self.seconds}
         return {**super().source_options(), **drawn}

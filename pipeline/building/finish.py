@@ -90,8 +90,8 @@ def finish(
         "config": plan.settings.to_dict(),
         "config_digest": plan.settings.digest,
         "packages": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "splits": _splits(results),
-        "counts": _counts(results),
+        "splits": splits_of(results),
+        "counts": counts_of(results),
         **(notes or {}),
         "shards": shards,
         "manifest_sha256": sha256_of(out / MANIFEST_FILE),
@@ -154,7 +154,8 @@ def _verdict(out: Path, results: Sequence[VideoResult], max_failures: float) -> 
     )
 
 
-def _splits(results: Iterable[VideoResult]) -> dict[str, dict[str, int]]:
+def splits_of(results: Iterable[VideoResult]) -> dict[str, dict[str, int]]:
+    """What `dataset.json` says of each split: speakers, videos and frames that arrived."""
     arrived: dict[str, list[VideoResult]] = {}
     for result in results:
         if result.status == "ok":
@@ -169,7 +170,8 @@ def _splits(results: Iterable[VideoResult]) -> dict[str, dict[str, int]]:
     }
 
 
-def _counts(results: Sequence[VideoResult]) -> dict[str, Any]:
+def counts_of(results: Sequence[VideoResult]) -> dict[str, Any]:
+    """What `dataset.json` says of all videos: how many arrived, failed and why, and frames likewise."""
     failures = Counter(result.error.split(":")[0] for result in results if result.status != "ok")
     return {
         "videos": len(results),
