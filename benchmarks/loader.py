@@ -30,13 +30,14 @@ from tqdm import tqdm
 
 from benchmarks.flops import count_parts, iteration_gflop
 from model.config import ModelConfig
-from model.data.loader import BatchDataset, ShardPool, batches, load_batch
+from model.data.loader import BatchDataset, batches, load_batch
 from model.data.sampler import BatchPlanner, Group
 from pipeline.cli import run
 from pipeline.shards import (
     FRAME_SIZE,
     Dataset,
     FrameRow,
+    ShardPool,
     ShardReader,
     Video,
     VideoEntry,

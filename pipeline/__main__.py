@@ -1,16 +1,29 @@
-"""`python -m pipeline check out/`, `python -m pipeline report out/`: what can be done with a finished dataset."""
+"""`python -m pipeline check out/`, and `report`, `export`, `merge`, `diff`: what can be done with finished datasets."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline import cli
 from pipeline.check import check_dataset, repair
+from pipeline.diff import compare
 from pipeline.errors import InputError
-from pipeline.report import PICTURES, write_report
+from pipeline.export import FORMATS, ORIGINS, PICTURES, ExportSettings, export_dataset, origin_of
+from pipeline.merge import merge_datasets
+from pipeline.report import PICTURES as SHOWN
+from pipeline.report import write_report
+from pipeline.shards.dataset import BANKS_FROM
+
+Commands = Any  # argparse does not name what `add_subparsers` gives
+
+
+COMMANDS = "check|report|export|merge|diff"
+_DATASET = "the dataset's folder (the build's --out)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,14 +32,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m pipeline",
         description="Look after a dataset. To build one: luigi --module pipeline BuildTimit --help",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="check|report")
+    commands = parser.add_subparsers(dest="command", required=True, metavar=COMMANDS)
+    for add in (_add_check, _add_report, _add_export, _add_merge, _add_diff):
+        add(commands)
+    return cli.run(parser, lambda args: int(args.run(args)), argv)
+
+
+def _add_check(commands: Commands) -> None:
     check = commands.add_parser(
         "check",
         help="verify every shard and print the dataset's digest",
         description="Verify every shard of a dataset (schema, checksums, counts, K against the landmarks, banks) and "
         "its manifest. Prints one line per defect and exits with 1, or the dataset's digest and exits with 0.",
     )
-    check.add_argument("dataset", type=Path, help="the dataset's folder (the build's --out)")
+    check.add_argument("dataset", type=Path, help=_DATASET)
     check.add_argument(
         "--repair",
         action="store_true",
@@ -34,17 +53,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         "the same); what a checksum proves to be as it was built stays, and whatever no build made",
     )
     check.set_defaults(run=_check)
+
+
+def _add_report(commands: Commands) -> None:
     report = commands.add_parser(
         "report",
         help="write a page that shows the dataset, to <dataset>/report/index.html",
         description="Write one HTML page that shows a dataset: what is in it and what was left out, distributions, "
         "every speaker's bank, and the videos that deserve a look first. It needs no network and no other file.",
     )
-    report.add_argument("dataset", type=Path, help="the dataset's folder (the build's --out)")
+    report.add_argument("dataset", type=Path, help=_DATASET)
     report.add_argument(
         "--pictures",
         type=int,
-        default=PICTURES,
+        default=SHOWN,
         metavar="N",
         help="videos shown with pictures, some 20 kB each: the most suspicious and one of each speaker (%(default)s)",
     )
@@ -56,7 +78,71 @@ def main(argv: Sequence[str] | None = None) -> int:
         "no picture but the dataset's own)",
     )
     report.set_defaults(run=_report)
-    return cli.run(parser, lambda args: int(args.run(args)), argv)
+
+
+def _add_export(commands: Commands) -> None:
+    export = commands.add_parser(
+        "export",
+        help="write the dataset as WebDataset tars, folders of clips or parquet",
+        description="Write a dataset for other people's trainers; docs/formats.md shows how to read each format. The "
+        "same command goes on where it was interrupted, and always writes the same bytes.",
+    )
+    export.add_argument("dataset", type=Path, help=_DATASET)
+    export.add_argument("--format", choices=tuple(FORMATS), required=True, help="what to write")
+    export.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new folder, or one to go on with")
+    export.add_argument(
+        "--window", type=int, default=0, metavar="N", help="webdataset: N frames a sample (default: a whole video)"
+    )
+    export.add_argument(
+        "--pictures", choices=PICTURES, default=PICTURES[0], help="of webdataset and huggingface (%(default)s)"
+    )
+    export.add_argument(
+        "--frames-per-file",
+        type=int,
+        default=ExportSettings.frames_per_file,
+        metavar="N",
+        help="a tar or parquet file ends with the video that reaches N (%(default)s, some 300 MB)",
+    )
+    export.add_argument(
+        "--origin", choices=ORIGINS, help="of the pictures, noted beside them (default: what the dataset says)"
+    )
+    export.add_argument("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
+    export.set_defaults(run=_export)
+
+
+def _add_merge(commands: Commands) -> None:
+    merge = commands.add_parser(
+        "merge",
+        help="make one dataset of several",
+        description="Make one dataset of several of the same crops: splits as they are, nobody in two of them, each "
+        "shard proved by its checksum and linked where the disk allows. The datasets stay as they are.",
+    )
+    merge.add_argument("datasets", type=Path, nargs="+", metavar="dataset", help="folders of two or more datasets")
+    merge.add_argument("--out", type=Path, required=True, help="folder for the new one")
+    merge.add_argument(
+        "--exclude",
+        type=Path,
+        metavar="FILE",
+        help="ids to leave out of all datasets but the first, one a line as in manifest.csv",
+    )
+    merge.add_argument("--copy", action="store_true", help="copy shards, also where they could be linked")
+    merge.add_argument(
+        "--bank-from", choices=BANKS_FROM, help="where banks come from in training; needed where the datasets differ"
+    )
+    merge.set_defaults(run=_merge)
+
+
+def _add_diff(commands: Commands) -> None:
+    diff = commands.add_parser(
+        "diff",
+        help="say what differs between two datasets",
+        description="Say what differs between two datasets, a line each: settings, packages, videos that came, went "
+        "or changed, dropped frames. Exits with 0 if their shards hold the same, with 1 if not.",
+    )
+    diff.add_argument("before", type=Path, help="a dataset's folder")
+    diff.add_argument("after", type=Path, help="another one's")
+    diff.add_argument("--json", action="store_true", help="print JSON")
+    diff.set_defaults(run=_diff)
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -82,6 +168,33 @@ def _report(args: argparse.Namespace) -> int:
         raise InputError(f"--pictures must be 0 or more, got {args.pictures}")
     print(cli.printable(str(write_report(args.dataset, args.pictures, True, args.source_pictures))))
     return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    origin = args.origin or origin_of(args.dataset)
+    settings = ExportSettings(args.format, args.window, args.pictures, args.frames_per_file, origin)
+    contents = export_dataset(args.dataset, args.to, settings, args.workers, progress=True)
+    for split, size in contents["splits"].items():
+        print(cli.printable(f"{args.to / split}: {size['videos']} videos, {size['frames']} frames"))
+    return 0
+
+
+def _merge(args: argparse.Namespace) -> int:
+    contents = merge_datasets(args.datasets, args.out, args.exclude, args.copy, args.bank_from, progress=True)
+    for split, size in contents["splits"].items():
+        print(f"{split}: {size['speakers']} speakers, {size['videos']} videos, {size['frames']} frames")
+    print(contents["digest"])
+    return 0
+
+
+def _diff(args: argparse.Namespace) -> int:
+    found = compare(args.before, args.after, progress=True)
+    if args.json:
+        print(json.dumps(found.to_dict(), indent=1))
+    else:
+        for line in found.lines():
+            print(cli.printable(line))
+    return int(found.differ)
 
 
 if __name__ == "__main__":

@@ -31,9 +31,18 @@ class ManifestRow(NamedTuple):
 
 def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
     """Write the table, sorted by id, atomically."""
+    _write(path, (_columns(*row) for row in rows))
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    """Write rows as `read_rows` gives them, sorted by id, atomically."""
+    _write(path, ({n: _harmless_cell(c) if n in TEXT_COLUMNS else c for n, c in row.items()} for row in rows))
+
+
+def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     import pandas  # here: scheduling writes no tables, and starts sooner
 
-    table = pandas.DataFrame([_columns(*row) for row in rows]).sort_values("id", kind="stable")
+    table = pandas.DataFrame(list(rows)).sort_values("id", kind="stable")
     with atomic_write(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n", errors="surrogateescape")
 

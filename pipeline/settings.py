@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -99,6 +99,22 @@ def recorded_settings(values: Mapping[str, Any], path: Path, names: Sequence[str
         return Settings.from_dict(values if names is None else {name: values[name] for name in names if name in values})
     except (ValueError, TypeError, InputError) as error:
         raise DatasetError(f"{path}: its settings cannot be used ({error}); build the dataset again") from error
+
+
+def flat_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a dataset by name, those of a group as `track.<name>`.
+
+    What an older version did not know is as it is by default.
+    """
+    return {**dict(_flat(Settings().to_dict())), **dict(_flat(values))}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def digest_of(value: Any) -> str:

@@ -9,10 +9,13 @@ from typing import Any
 import luigi
 
 from pipeline import corpora
+from pipeline.building import luigi_defaults
 from pipeline.building.luigi_tasks import Build, bank_from_parameter
 from pipeline.corpora import Inventory
 from pipeline.errors import InputError
 from pipeline.settings import CENTRE_NAMES
+
+luigi_defaults.apply()
 
 
 class BuildFolder(Build):
@@ -105,6 +108,10 @@ class BuildSample(BuildTimit):
             workers=os.cpu_count() or 1,
         )
         return super().sources()
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        return {**super().notes, "origin": "synthetic"}
 
     def source_options(self) -> dict[str, Any]:
         drawn = {"speakers": self.speakers, "clips": self.clips, "seconds": self.seconds}

@@ -9,10 +9,10 @@ import torch
 
 from model.config import NetworkConfig, Size
 from model.data.batch import PreparedBatch
-from model.data.loader import ShardPool, load_batch
+from model.data.loader import load_batch
 from model.data.sampler import Group, bank_choice
 from model.data.to_device import prepare_batch
-from pipeline.shards import Dataset
+from pipeline.shards import Dataset, ShardPool
 
 
 def evaluation_split(dataset: Dataset) -> str | None:

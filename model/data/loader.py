@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from multiprocessing import resource_tracker
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,11 +19,9 @@ from model.data.sampler import Group
 from model.data.shared_memory import Placed, Received, Ring, SlotFullError, bytes_needed
 from model.signals import held_back_signals, obey_only_parent
 from pipeline.errors import DatasetError, FlnetError
-from pipeline.shards import ShardReader
+from pipeline.shards import ShardPool, ShardReader
 from pipeline.shards.schema import ROWS
 
-# More than TCD-TIMIT has: opening one again costs as much as reading a batch, keeping it open 0.7 MB.
-MAX_OPEN_SHARDS = 128
 PREFETCH_BATCHES = 4
 
 
@@ -45,28 +41,6 @@ Part = tuple[ShardReader, tuple[int, ...]]
 def new_tensor(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """`torch.empty` as `load_batch` calls it."""
     return torch.empty(tuple(shape), dtype=dtype)
-
-
-class ShardPool:
-    """Shard readers by path, opened when first needed; the least recently used are closed beyond a limit."""
-
-    def __init__(self, limit: int = MAX_OPEN_SHARDS) -> None:
-        self.limit = limit
-        self._readers: OrderedDict[Path, ShardReader] = OrderedDict()
-
-    def reader(self, shard: Path) -> ShardReader:
-        """The reader of one shard. Raises `DatasetError` naming a broken shard when it is first read."""
-        if shard not in self._readers:
-            self._readers[shard] = ShardReader(shard)
-            if len(self._readers) > self.limit:
-                self._readers.popitem(last=False)[1].close()
-        self._readers.move_to_end(shard)
-        return self._readers[shard]
-
-    def close(self) -> None:
-        """Close every reader; the pool can be used again."""
-        while self._readers:
-            self._readers.popitem()[1].close()
 
 
 def load_batch(groups: Sequence[Group], pool: ShardPool, new: NewTensor = new_tensor) -> Batch:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from model.config import Size
 from model.data.batch import Batch
 from model.data.examples import evaluation_split
-from model.data.loader import BatchDataset, ShardPool, batches
+from model.data.loader import BatchDataset, batches
 from model.data.sampler import Group, fixed_groups
 from model.data.to_device import prepare_batch, question_of
 from model.evaluation.answers import Answerer, NetworkAnswers, frame_name
@@ -25,7 +25,7 @@ from model.pictures import require_finite
 from model.pixels import to_levels
 from model.trained import InferenceSettings
 from pipeline.errors import DatasetError
-from pipeline.shards import Dataset, ShardReader, Video
+from pipeline.shards import Dataset, ShardPool, ShardReader, Video
 
 
 @dataclass(frozen=True)

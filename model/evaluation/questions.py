@@ -21,14 +21,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from model.config import Size
-from model.data.loader import ShardPool, load_batch
+from model.data.loader import load_batch
 from model.data.sampler import Group
 from model.data.to_device import prepare_batch
 from model.evaluation.answers import frame_name
 from model.evaluation.protocol import cut, split_groups
 from model.pictures import save_picture, to_pixels
 from pipeline.files import atomic_write
-from pipeline.shards import Dataset
+from pipeline.shards import Dataset, ShardPool
 
 QUESTIONS_FILE = "questions.json"
 BATCH_SIZE = 32

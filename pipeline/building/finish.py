@@ -91,8 +91,8 @@ def finish(
         "config": plan.settings.to_dict(),
         "config_digest": plan.settings.digest,
         "packages": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "splits": _splits(results),
-        "counts": _counts(results),
+        "splits": splits_of(results),
+        "counts": counts_of(results),
         **(notes or {}),
         "shards": shards,
         "manifest_sha256": sha256_of(out / MANIFEST_FILE),
@@ -155,7 +155,8 @@ def _verdict(out: Path, results: Sequence[VideoResult], max_failures: float) -> 
     )
 
 
-def _splits(results: Iterable[VideoResult]) -> dict[str, dict[str, int]]:
+def splits_of(results: Iterable[VideoResult]) -> dict[str, dict[str, int]]:
+    """What `dataset.json` says of each split: speakers, videos and frames that arrived."""
     arrived: dict[str, list[VideoResult]] = {}
     for result in results:
         if result.status == "ok":
@@ -170,7 +171,8 @@ def _splits(results: Iterable[VideoResult]) -> dict[str, dict[str, int]]:
     }
 
 
-def _counts(results: Sequence[VideoResult]) -> dict[str, Any]:
+def counts_of(results: Sequence[VideoResult]) -> dict[str, Any]:
+    """What `dataset.json` says of all videos: how many arrived, failed and why, and frames likewise."""
     failures = Counter(result.reason for result in results if result.status != "ok")
     return {
         "videos": len(results),

@@ -40,7 +40,7 @@ PATIENCE = {
 
 
 def apply() -> None:
-    """Set the defaults; called when `pipeline` is imported."""
+    """Set the defaults; called when the tasks are imported."""
     for name, code in EXIT_CODES.items():
         _default("retcode", name, code)
     for (section, name), value in PATIENCE.items():

@@ -26,7 +26,7 @@ def exclude(inventory: Inventory, file: Path) -> Inventory:
     Raises:
         InputError: the file cannot be read, a line is wrong, none of the lines fits the corpus, or all of it is named.
     """
-    frames, lines = _read(file)
+    frames, lines = read_unwanted(file)
     ids = {unicodedata.normalize("NFC", source.id): source.id for source in inventory.sources}
     ids |= {source.id: source.id for source in inventory.sources}
     unwanted: dict[str, Ranges | None] = {}
@@ -58,7 +58,7 @@ def exclude(inventory: Inventory, file: Path) -> Inventory:
     )
 
 
-def _read(file: Path) -> tuple[Mapping[str, Ranges | None], int]:
+def read_unwanted(file: Path) -> tuple[Mapping[str, Ranges | None], int]:
     """The ids named, each with the stretches of frames, or None for the whole clip; and how many lines there are."""
     try:
         regular_size(file, MOST_LIST_BYTES)

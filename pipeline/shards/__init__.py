@@ -1,6 +1,7 @@
 """The dataset on disk: shards (HDF5), `dataset.json`, and the readers that training uses."""
 
 from pipeline.shards.dataset import Dataset, Video, dataset_digest, open_dataset
+from pipeline.shards.pool import ShardPool
 from pipeline.shards.reader import ShardReader
 from pipeline.shards.schema import FRAME_SIZE, STORAGES, VideoEntry
 from pipeline.shards.writer import FrameRow, Part, merge_shards, write_shard
@@ -11,6 +12,7 @@ __all__ = [
     "Dataset",
     "FrameRow",
     "Part",
+    "ShardPool",
     "ShardReader",
     "Video",
     "VideoEntry",

@@ -24,12 +24,16 @@ def filter_arguments(height: int, width: int) -> dict[str, Any]:
 
 
 def write_jpeg(dataset: h5py.h5d.DatasetID, row: int, image: npt.NDArray[np.uint8]) -> None:
-    """Encode an image (H, W, 3) uint8 RGB, colours at full resolution, as one row's chunk."""
+    """Encode an image (H, W, 3) uint8 RGB as one row's chunk."""
+    dataset.write_direct_chunk((row, 0, 0, 0), jpeg_stream(image))
+
+
+def jpeg_stream(image: npt.NDArray[np.uint8]) -> bytes:
+    """An image (H, W, 3) uint8 RGB as JPEG, colours at full resolution."""
     import cv2
 
     flags = [cv2.IMWRITE_JPEG_QUALITY, QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    stream = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)[1]
-    dataset.write_direct_chunk((row, 0, 0, 0), stream.tobytes())
+    return bytes(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)[1].tobytes())
 
 
 def read_jpeg(stream: bytes, out: npt.NDArray[np.uint8]) -> None:

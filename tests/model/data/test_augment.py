@@ -11,11 +11,11 @@ import torch
 from model.config import Size
 from model.data.augment import VARIATION_SIZE, apply_variation, draw_variation
 from model.data.batch import PreparedBatch
-from model.data.loader import BatchDataset, ShardPool, load_batch
+from model.data.loader import BatchDataset, load_batch
 from model.data.sampler import BatchPlanner
 from model.data.to_device import prepare_batch
 from model.network.offsets import offset_field
-from pipeline.shards import open_dataset
+from pipeline.shards import ShardPool, open_dataset
 
 CPU = torch.device("cpu")
 AS_IT_IS = (0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0)

@@ -12,11 +12,11 @@ import torch
 
 from model.config import Size
 from model.data.batch import Batch
-from model.data.loader import BatchDataset, LoaderError, ShardPool, batches, load_batch
+from model.data.loader import BatchDataset, LoaderError, batches, load_batch
 from model.data.sampler import BatchPlanner, Group, fixed_groups, slice_groups
 from model.data.to_device import prepare_batch, resize_area, resize_landmarks
 from pipeline.errors import DatasetError, InputError
-from pipeline.shards import FRAME_SIZE, ShardReader, Video, open_dataset
+from pipeline.shards import FRAME_SIZE, ShardPool, ShardReader, Video, open_dataset
 
 CPU = torch.device("cpu")
 FULL = Size(224, 224)
