@@ -124,11 +124,24 @@ def crop_frames(path: Path, places: Sequence[int], transforms: Transform, size: 
     Raises:
         InputError: the video has fewer frames than it had when it was tracked.
     """
+    for number, frame in enumerate(frames_at(path, places)):
+        transform = transforms[number] if size == FRAME_SIZE else resized(transforms[number], size)
+        yield crops.cut(keep_region(frame, crops.source_box(transform, size)), transform, size)
+
+
+def frames_at(path: Path, places: Sequence[int]) -> Iterator[Frame]:
+    """Some frames of a video, in one pass over it.
+
+    Args:
+        places: rising frame numbers; repeats are given again.
+
+    Raises:
+        InputError: the video has fewer frames than it had when it was tracked.
+    """
     wanted = 0
     for place, frame in enumerate(read_frames(path)):
         while wanted < len(places) and places[wanted] == place:
-            transform = transforms[wanted] if size == FRAME_SIZE else resized(transforms[wanted], size)
-            yield crops.cut(keep_region(frame, crops.source_box(transform, size)), transform, size)
+            yield frame
             wanted += 1
         if wanted == len(places):
             return
