@@ -14,14 +14,17 @@ from tqdm import tqdm
 from model.animation.clip import Clip, Reconstruction, make_bank
 from model.animation.crop_settings import find_settings
 from model.animation.driver import FITS, MISSING, Driver, fit_landmarks, open_driver, plan_timeline
-from model.animation.encoder import Sound, clip_writer, kept_parts
-from model.animation.source import SourceFace, source_from_dataset, source_from_pictures, source_from_video
-from model.animation.views import VIEWS, WATERMARK, View, Watermark
+from model.animation.encoder import FORMATS, Sound, clip_writer, format_of, kept_parts
+from model.animation.source import SourceFace, shortage, source_from_dataset, source_from_pictures, source_from_video
+from model.animation.stage import paste
+from model.animation.views import VIEWS, WATERMARK, View, Watermark, with_even_sides
 from model.device import choose_device
 from model.pictures import to_pixels
 from model.trained import InferenceSettings, Trained, add_inference_flags, inference_settings, load_trained
 from pipeline.cli import run
-from pipeline.errors import InputError
+from pipeline.content import PICTURE_SUFFIXES
+from pipeline.decode import has_sound
+from pipeline.errors import InputError, VideoError
 from pipeline.layout import DATASET_FILE
 from pipeline.preparing.crops import CENTRES
 from pipeline.settings import Settings
@@ -32,7 +35,7 @@ from pipeline.tracking.landmark_model import landmark_model_path
 def open_source(
     path: Path, speaker: str | None, video_id: str | None, settings: Settings, model: Path, size: int
 ) -> SourceFace:
-    """The source from whatever `path` is: a dataset's folder, a folder of pictures, or a video.
+    """The source from whatever `path` is: a dataset's folder, a folder of pictures, a picture, or a video.
 
     Raises:
         FlnetError: it cannot be read, or shows no face.
@@ -41,7 +44,7 @@ def open_source(
         return source_from_dataset(open_dataset(path), speaker, video_id)
     if speaker is not None or video_id is not None:
         raise InputError(f"{path}: --speaker and --source-video are for a dataset, and there is no {DATASET_FILE} here")
-    if path.is_dir():
+    if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
         return source_from_pictures(path, settings, model, size, progress=True)
     return source_from_video(path, settings, model, size, progress=True)
 
@@ -58,6 +61,8 @@ def plan_clip(args: argparse.Namespace, trained: Trained, inference: InferenceSe
     model = landmark_model_path(args.landmark_model)
     size = max(FRAME_SIZE, *inference.size_for(generator))
     source = open_source(args.source, args.speaker, args.source_video, settings, model, size)
+    if words := shortage(source, generator.config.bank_size):
+        print(f"note: {words}", file=sys.stderr)
     driver = open_driver(args.driver, settings, model, args.fps, args.fit, progress=True)
     landmarks = fit_landmarks(driver.landmarks, source.shape, args.fit)
     return Clip(generator, inference, source, driver, plan_timeline(driver, args.missing), landmarks)
@@ -74,19 +79,20 @@ def tags(trained: Trained, source: SourceFace, driver: Driver) -> dict[str, str]
     }
 
 
-def write_clip(args: argparse.Namespace, trained: Trained, clip: Clip) -> str:
-    """Make the clip and write it to `args.out`.
+def write_clip(args: argparse.Namespace, trained: Trained, clip: Clip, sound_path: Path | None) -> str:
+    """Make the clip and write it to `args.out`, with the sound of that file.
 
     Returns:
         What to tell the user.
     """
-    sound_path = args.audio or (None if clip.driver.transforms is None else clip.driver.path)
     sound = None if sound_path is None else _sound(sound_path, clip, args.missing)
     used = make_bank(clip.source, clip.generator.config.bank_size, clip.size, torch.device("cpu"))
     view = View(args.show, to_pixels(used.images[0]), args.zoom)
     watermark = Watermark(args.watermark) if args.watermark else None
     reconstruction = Reconstruction() if args.measure else None
     total = len(clip.timeline.faces)
+    stage = clip.source.stage if args.paste_back else None
+    around = None if stage is None else stage.pictures(clip.driver.fps, total)
     begun = time.monotonic()
     with (
         clip_writer(args.out, clip.driver.fps, sound, tags(trained, clip.source, clip.driver)) as encoder,
@@ -94,12 +100,17 @@ def write_clip(args: argparse.Namespace, trained: Trained, clip: Clip) -> str:
     ):
         for out, points, crops in clip.batches(args.batch_size, args.measure or args.show != "output"):
             for picture in view.draw(out, points.cpu().numpy(), crops):
+                if around is not None:
+                    full, transform = next(around)
+                    picture = with_even_sides(paste(full, picture, transform))
                 encoder.write(watermark.stamp(picture) if watermark else picture)
             if reconstruction and crops:
                 reconstruction.update(out, crops)
             bar.update(len(points))
     seconds = time.monotonic() - begun
     told = f"{args.out}: {total} frames at {clip.driver.fps:g} a second, made at {total / seconds:.1f} frames/s"
+    if stage is not None:
+        told += f"; {stage.words(clip.driver.fps, total)}"
     if clip.timeline.faceless:
         told += f"; {clip.timeline.faceless} driver frames without a face: {args.missing}"
     if reconstruction:
@@ -107,10 +118,40 @@ def write_clip(args: argparse.Namespace, trained: Trained, clip: Clip) -> str:
     return told
 
 
+def check_audio(out: Path, audio: Path) -> None:
+    """Refuse a file for --audio that cannot be heard.
+
+    Raises:
+        InputError, VideoError: it is no file, holds no sound that can be read, or the result is a GIF.
+    """
+    if not format_of(out).sound:
+        raise InputError(f"{out}: a GIF holds no sound: leave --audio out, or write .mp4 or .webm")
+    if not audio.is_file():
+        raise InputError(f"{audio}: no such sound file; check --audio")
+    if not has_sound(audio):
+        raise InputError(f"{audio}: holds no sound; give another file to --audio")
+
+
+def find_sound(args: argparse.Namespace, driver: Driver) -> Path | None:
+    """The file whose sound is heard: --audio, else the driver video; None for a silent clip.
+
+    Sound of the driver's that is left out is said on stderr.
+    """
+    if args.audio is not None or driver.transforms is None:
+        return Path(args.audio) if args.audio else None
+    try:
+        heard = has_sound(driver.path)
+    except VideoError as error:
+        print(f"warning: {error}: the result is silent; --audio gives it other sound", file=sys.stderr)
+        return None
+    if heard and not format_of(args.out).sound:
+        print(f"note: {args.out}: a GIF holds no sound, the driver's is left out", file=sys.stderr)
+        return None
+    return driver.path if heard else None
+
+
 def _sound(path: Path, clip: Clip, missing: str) -> Sound:
     """The sound beside the frames that are shown; a file named with --audio begins with the clip."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such sound file; check --audio")
     start = float(clip.driver.pts_seconds[0])
     cut = missing == "skip" and clip.timeline.faceless
     parts = kept_parts(clip.timeline.times - start, clip.driver.fps) if cut else None
@@ -130,9 +171,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--checkpoint", type=Path, required=True, help="a .pt file, or a run folder: its newest checkpoint")
-    add("--source", type=Path, required=True, help="whose face: a video, a folder of pictures, or a dataset's folder")
+    add(
+        "--source",
+        type=Path,
+        required=True,
+        help="whose face: a video, a picture, a folder of pictures, or a dataset's folder",
+    )
     add("--driver", type=Path, required=True, help="a video, or a landmark file: .npz, .npy or .csv")
-    add("--out", type=Path, required=True, help="the clip to write: .mp4, .mov or .mkv")
+    add("--out", type=Path, required=True, help=f"the clip to write: {', '.join(FORMATS)}")
     add("--show", choices=VIEWS, default="output",
         help="the result, the result beside its driver, or both streams and all masks (default output)")  # fmt: skip
     add(
@@ -142,6 +188,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="TEXT",
         help=f"write TEXT (default {WATERMARK}) into the picture",
     )
+    add("--paste-back", action="store_true",
+        help="paste the result into the source's full pictures: a video's frames in their order (the last is held), a "
+        "photo, or of a folder the picture with the most closed mouth")  # fmt: skip
     add("--zoom", type=int, default=1, help="show pictures so many times larger (default 1)")
 
     source = parser.add_argument_group("source and driver")
@@ -180,9 +229,18 @@ def check_flags(args: argparse.Namespace) -> None:
             raise InputError(f"--{name} must be at least {low}, got {value}")
     if args.fps is not None and not 0 < args.fps < 1000:
         raise InputError(f"--fps must be above 0 and below 1000, got {args.fps:g}")
+    format_of(args.out)
     for path in (args.source, args.driver):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
+    if args.audio is not None:
+        check_audio(args.out, args.audio)
+    if args.paste_back and (args.show != "output" or args.zoom != 1):
+        raise InputError("--paste-back gives the source's full picture: leave --show and --zoom out")
+    if args.paste_back and (args.source / DATASET_FILE).is_file():
+        raise InputError(
+            f"{args.source}: --paste-back wants a video or a picture as source; a dataset holds crops alone"
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -197,7 +255,7 @@ def _animate(args: argparse.Namespace) -> int:
     clip = plan_clip(args, trained, inference)
     if args.measure and clip.driver.transforms is None:
         raise InputError(f"{args.driver}: --measure needs a driver video, a landmark file has no frames")
-    print(write_clip(args, trained, clip))
+    print(write_clip(args, trained, clip, find_sound(args, clip.driver)))
     return 0
 
 

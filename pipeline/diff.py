@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.manifest import MANIFEST_FILE, read_manifest, read_rows
+from pipeline.layout import MANIFEST_FILE
+from pipeline.manifest import read_manifest, read_rows
 from pipeline.settings import flat_settings
 from pipeline.shards import Dataset, FrameRow, ShardPool, VideoEntry, open_dataset
 from pipeline.shards.reader import proven_entries
@@ -134,7 +135,8 @@ def _entries(dataset: Dataset, known: set[Any]) -> dict[str, Place]:
 def _words(pool: ShardPool, before: Place, after: Place) -> list[str]:
     readers = [pool.reader(path) for path, _ in (before, after)]
     spans = [range(entry.first_row, entry.first_row + entry.row_count) for _, entry in (before, after)]
-    if not np.array_equal(*(reader.frame_index(rows) for reader, rows in zip(readers, spans, strict=True))):
+    before_index, after_index = (reader.frame_index(rows) for reader, rows in zip(readers, spans, strict=True))
+    if not np.array_equal(before_index, after_index):
         return ["other frames are kept"]
     words = []
     for name in FrameRow._fields:

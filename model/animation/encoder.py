@@ -1,4 +1,4 @@
-"""Writing a clip: frames to H.264 as they come, the driver's sound beside them, and tags that say it is synthetic."""
+"""Writing a clip: frames to a video or GIF as they come, the driver's sound beside them, tags that say: synthetic."""
 
 from __future__ import annotations
 
@@ -7,21 +7,49 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from os import SEEK_CUR
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import ffmpeg
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.decode import CONTAINERS as VIDEO_CONTAINERS
-from pipeline.decode import OPTIONS as VIDEO_OPTIONS
+from pipeline.decode import SOUND_OPTIONS
 from pipeline.errors import InputError
 from pipeline.ffmpeg_program import ffmpeg_path
 from pipeline.files import atomic_write
 
-CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
-SOUND_INPUT = {**VIDEO_OPTIONS, "format_whitelist": f"{VIDEO_CONTAINERS},wav,w64,aiff,mp3,aac,flac"}
+MOST_GIF_FPS = 50.0  # its delays are whole hundredths of a second, and players slow down what is below two
+
+
+class Format(NamedTuple):
+    """How ffmpeg writes one kind of file."""
+
+    muxer: str
+    pictures: dict[str, str | int]
+    sound: dict[str, str]  # empty where it holds none
+
+
+_COLOURS: dict[str, str | int] = {
+    "pix_fmt": "yuv420p",
+    "colorspace": "bt709",
+    "color_primaries": "bt709",
+    "color_trc": "bt709",
+    "color_range": "tv",
+}
+_H264: dict[str, str | int] = {"vcodec": "libx264", "preset": "medium", "crf": 18, **_COLOURS}
+_VP9: dict[str, str | int] = {
+    "vcodec": "libvpx-vp9", "crf": 24, "video_bitrate": 0, "deadline": "good", "cpu-used": 4, "row-mt": 1, **_COLOURS
+}  # fmt: skip
+_AAC = {"acodec": "aac", "audio_bitrate": "192k"}
+FORMATS = {
+    ".mp4": Format("mp4", {**_H264, "movflags": "+faststart"}, _AAC),
+    ".mov": Format("mov", {**_H264, "movflags": "+faststart"}, _AAC),
+    ".mkv": Format("matroska", _H264, _AAC),
+    ".webm": Format("webm", _VP9, {"acodec": "libopus", "audio_bitrate": "128k"}),
+    ".gif": Format("gif", {"vcodec": "gif"}, {}),
+}
 JUMP_AHEAD, JUMP_BACK = 5.0, 0.05  # seconds between pieces of sound that are a jump of the clock
 SOUND_SAMPLES = 256  # in one piece, when sound is cut with the frames that are skipped
 
@@ -50,16 +78,15 @@ def clip_writer(path: Path, fps: float, sound: Sound | None, tags: dict[str, str
     """Yields what frames are written to; the file has its name only when all of them are in it.
 
     Args:
-        path: .mp4, .mov or .mkv.
-        fps: frame rate.
+        path: ends in a key of `FORMATS`.
+        fps: frame rate; a GIF shows at most `MOST_GIF_FPS` of these.
         sound: what is heard; None for a silent clip.
-        tags: metadata of the container, such as title and comment.
+        tags: metadata of the container, such as title and comment; the lines of a GIF's comment.
 
     Raises:
         InputError: another suffix, no frame was written, or ffmpeg cannot write the file.
     """
-    if path.suffix.lower() not in CONTAINERS or path.is_dir():
-        raise InputError(f"{path}: the result must be a file ending in {', '.join(CONTAINERS)}")
+    kind = format_of(path)
     with atomic_write(path) as partial, tempfile.TemporaryFile() as log:
         encoder = Encoder(path, lambda size: _command(path, partial, size, fps, sound, tags), log)
         try:
@@ -67,6 +94,20 @@ def clip_writer(path: Path, fps: float, sound: Sound | None, tags: dict[str, str
             encoder.finish()
         finally:
             encoder.stop()
+        if kind.muxer == "gif" and tags:  # ffmpeg writes no tags there
+            add_gif_comment(partial, "\n".join(tags.values()))
+
+
+def format_of(path: Path) -> Format:
+    """How a result is written.
+
+    Raises:
+        InputError: its suffix is none of `FORMATS`, or it is a folder.
+    """
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None or path.is_dir():
+        raise InputError(f"{path}: the result must be a file ending in {', '.join(FORMATS)}")
+    return kind
 
 
 class Encoder:
@@ -133,25 +174,21 @@ def _command(
     pictures = ffmpeg.input(
         "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{size[0]}x{size[1]}", framerate=f"{fps:.12g}"
     )
-    streams = [pictures.filter("scale", out_color_matrix="bt709", out_range="tv")]
+    kind = format_of(path)
+    if kind.muxer == "gif":
+        streams = [_in_few_colours(pictures.filter("fps", MOST_GIF_FPS) if fps > MOST_GIF_FPS else pictures)]
+    else:
+        streams = [pictures.filter("scale", out_color_matrix="bt709", out_range="tv")]
     audible: dict[str, str] = {}
     if sound is not None:
-        streams.append(ffmpeg.input(f"file:{sound.path}", **SOUND_INPUT)["a?"])
-        audible = {"acodec": "aac", "audio_bitrate": "192k", "af": sound_filter(sound)}
+        streams.append(ffmpeg.input(f"file:{sound.path}", **SOUND_OPTIONS)["a?"])
+        audible = {**kind.sound, "af": sound_filter(sound)}
     output = ffmpeg.output(
         *streams,
         f"file:{partial}",
-        format=CONTAINERS[path.suffix.lower()],
-        vcodec="libx264",
-        preset="medium",
-        crf=18,
-        pix_fmt="yuv420p",
-        colorspace="bt709",
-        color_primaries="bt709",
-        color_trc="bt709",
-        color_range="tv",
+        format=kind.muxer,
         map_metadata=-1,
-        movflags="+faststart",
+        **kind.pictures,
         **{f"metadata:g:{i}": f"{name}={value}" for i, (name, value) in enumerate(tags.items())},
         **audible,
     )
@@ -159,6 +196,38 @@ def _command(
     quiet = output.global_args("-nostdin", "-copyts", "-loglevel", "error").overwrite_output()
     command: list[str] = ffmpeg.compile(quiet, cmd=ffmpeg_path())
     return command
+
+
+def _in_few_colours(pictures: ffmpeg.nodes.FilterableStream) -> ffmpeg.nodes.FilterableStream:
+    """Pictures in 256 colours, each with a palette of its own: one palette for all would hold all of them in memory."""
+    twice = pictures.filter_multi_output("split")
+    palette = twice[0].filter("palettegen", stats_mode="single")
+    return ffmpeg.filter([twice[1], palette], "paletteuse", new=1, dither="bayer", bayer_scale=5)
+
+
+def add_gif_comment(path: Path, text: str) -> None:
+    """Put a comment before the first picture of a GIF, where every reader finds it.
+
+    GIF89a: the header (6 bytes), what the screen is like (7, with the size of the palette that follows), and blocks;
+    a comment is one of those, in pieces of at most 255 bytes of ASCII.
+    """
+    words = text.encode("ascii", "backslashreplace")
+    pieces = (words[begin : begin + 255] for begin in range(0, len(words), 255))
+    block = b"\x21\xfe" + b"".join(bytes([len(piece)]) + piece for piece in pieces) + b"\0"
+    with path.open("r+b") as file:
+        head = file.read(13)
+        place = 13 + (3 << (head[10] & 7) + 1 if head[10] & 0x80 else 0)
+        file.seek(place)
+        if file.read(3) == b"\x21\xff\x0b":  # how often it is repeated: browsers want that block first
+            place += 19
+        file.seek(place)
+        waiting = block
+        while piece := file.read(1 << 20):
+            file.seek(-len(piece), SEEK_CUR)
+            waiting += piece
+            file.write(waiting[: len(piece)])
+            waiting = waiting[len(piece) :]
+        file.write(waiting)
 
 
 def sound_filter(sound: Sound) -> str:

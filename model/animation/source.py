@@ -1,4 +1,4 @@
-"""The source: a speaker's bank of images from a video, a folder of pictures or a dataset."""
+"""The source: a speaker's bank of images from a video, a picture, a folder of pictures or a dataset."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from model.animation.stage import Stage
+from model.data.sampler import bank_choice
 from pipeline import geometry
 from pipeline.content import PICTURE_SUFFIXES, pictures_in
 from pipeline.decode import PICTURE_COLOUR, picture_planes
@@ -20,7 +23,7 @@ from pipeline.preparing import crops
 from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.crop_plan import scale_of
 from pipeline.preparing.regions import Box, Region
-from pipeline.preparing.tracked_clip import Crop, crop_frames, resized, track_clip
+from pipeline.preparing.tracked_clip import Crop, Transform, crop_frames, resized, track_clip
 from pipeline.settings import BANK_SIZE, Settings
 from pipeline.shards import FRAME_SIZE, Dataset, ShardReader, Video
 from pipeline.tracking import FaceTracker
@@ -35,12 +38,14 @@ class SourceFace:
         images: (5, S, S, 3) uint8 RGB, closed mouth to open.
         landmarks: (5, 68, 2) float32 in pixels of a 224-pixel crop.
         shape: (68, 2) the speaker's median landmarks, likewise.
+        stage: the full pictures that the bank was cut from; None for a dataset, which holds crops alone.
     """
 
     name: str
     images: npt.NDArray[np.uint8]
     landmarks: Points
     shape: Points
+    stage: Stage | None = None
 
 
 def source_from_video(
@@ -66,38 +71,54 @@ def source_from_video(
     frames = dict(
         zip(in_time.tolist(), crop_frames(path, in_time.tolist(), clip.transforms[in_time], size), strict=True)
     )
-    return SourceFace(
-        path.name, np.stack([frames[place] for place in bank.tolist()]), clip.landmarks[bank], _median(landmarks)
-    )
+    images = np.stack([frames[place] for place in bank.tolist()])
+    stage = Stage(path, clip.pts_seconds, clip.transforms)
+    return SourceFace(path.name, images, clip.landmarks[bank], _median(landmarks), stage)
 
 
 def source_from_pictures(
-    folder: Path, settings: Settings, landmark_model: Path, size: int = FRAME_SIZE, progress: bool = False
+    path: Path, settings: Settings, landmark_model: Path, size: int = FRAME_SIZE, progress: bool = False
 ) -> SourceFace:
-    """The bank of a folder of pictures of one person; those without a face are left out with a line on stderr.
+    """The bank of one picture, or of a folder of pictures of one person.
 
-    Each picture has a crop scale of its own. Fewer than five pictures are repeated.
+    Each picture has a crop scale of its own. Fewer than five pictures are repeated. Those of a folder without a face
+    are left out with a line on stderr. The stage is the picture of the bank whose mouth is the most closed.
 
     Raises:
         InputError: no picture in the folder, one that cannot be read, or no face in any.
     """
-    paths = pictures_in(folder)
+    paths = pictures_in(path) if path.is_dir() else [path]
     if not paths:
-        raise InputError(
-            f"{folder}: neither a dataset nor a folder of pictures ({', '.join(sorted(PICTURE_SUFFIXES))})"
-        )
-    found: list[tuple[Crop, Points]] = []
-    for path in tqdm(paths, "finding the source's face", unit=" pictures", disable=not progress):
-        face = _face_of_picture(path, settings, landmark_model, size)
-        if face is None:
-            tqdm.write(f"warning: {path}: no face found, left out", file=sys.stderr)
-        else:
-            found.append(face)
+        raise InputError(f"{path}: neither a dataset nor a folder of pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
+    found: list[tuple[Path, _Face]] = []
+    for picture in tqdm(paths, "finding the source's face", unit=" pictures", disable=not progress):
+        face = _face_of_picture(picture, settings, landmark_model, size)
+        if face is not None:
+            found.append((picture, face))
+        elif path.is_dir():
+            tqdm.write(f"warning: {picture}: no face found, left out", file=sys.stderr)
     if not found:
-        raise InputError(f"{folder}: no face in any of its {len(paths)} pictures; use others")
-    landmarks = np.stack([points for _, points in found])
+        where = f"in any of its {len(paths)} pictures; use others" if path.is_dir() else "in it; use another picture"
+        raise InputError(f"{path}: no face of {settings.min_face_px:g} pixels or wider {where}")
+    landmarks = np.stack([face.landmarks for _, face in found])
     bank = _stretched_bank(geometry.mouth_openness(landmarks))
-    return SourceFace(folder.resolve().name, np.stack([found[i][0] for i in bank]), landmarks[bank], _median(landmarks))
+    picture, face = found[bank[0]]
+    stage = Stage(picture, np.zeros(1), face.transform[None])
+    images = np.stack([found[i][1].crop for i in bank])
+    return SourceFace(path.resolve().name, images, landmarks[bank], _median(landmarks), stage)
+
+
+def shortage(source: SourceFace, bank_size: int) -> str | None:
+    """What it means, for the user, that a network of `bank_size` gets fewer different images; None if it does not."""
+    images = source.images[list(bank_choice(bank_size))]
+    different = len({image.tobytes() for image in images})
+    if different == bank_size:
+        return None
+    what = "one picture" if different == 1 else f"{different} pictures"
+    return (
+        f"{source.name}: the bank is {what}, repeated to {bank_size}: there is nothing to fetch an open mouth or shut "
+        "eyes from unless they are in it, and the network makes them up; a video of the speaker shows more"
+    )
 
 
 def source_from_dataset(dataset: Dataset, speaker: str | None, video_id: str | None = None) -> SourceFace:
@@ -128,8 +149,16 @@ def stored_source(video: Video) -> SourceFace:
         )
 
 
-def _face_of_picture(path: Path, settings: Settings, landmark_model: Path, size: int) -> tuple[Crop, Points] | None:
-    """The crop of a picture and its landmarks in pixels of a 224-pixel crop; None without a face."""
+class _Face(NamedTuple):
+    """Of a picture."""
+
+    crop: Crop  # (S, S, 3)
+    landmarks: Points  # (68, 2) in pixels of a 224-pixel crop
+    transform: Transform  # (2, 3) picture pixels -> pixels of a 224-pixel crop
+
+
+def _face_of_picture(path: Path, settings: Settings, landmark_model: Path, size: int) -> _Face | None:
+    """The face of a picture; None without one that is large enough."""
     try:
         luma, u, v = picture_planes(path)
     except VideoError as error:
@@ -142,7 +171,7 @@ def _face_of_picture(path: Path, settings: Settings, landmark_model: Path, size:
     height, width = luma.shape
     region = Region(Box(0, 0, width, height), luma, u, v, PICTURE_COLOUR)
     crop = crops.cut(region, resized(transform, size), size)
-    return crop, geometry.apply_affine(transform, seen.landmarks).astype(np.float32)
+    return _Face(crop, geometry.apply_affine(transform, seen.landmarks).astype(np.float32), transform)
 
 
 def _stretched_bank(openness: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:

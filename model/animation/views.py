@@ -109,6 +109,12 @@ def draw_landmarks(points: Landmarks, size: Size, cell: Size) -> Pixels:
     return np.asarray(canvas)
 
 
+def with_even_sides(picture: Pixels) -> Pixels:
+    """A picture (H, W, 3) whose last row and column are there twice where their number is odd: encoders want it."""
+    height, width = picture.shape[:2]
+    return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+
+
 class Watermark:
     """A visible note in the lower left corner.
 

@@ -7,19 +7,21 @@ from pipeline.decode.clip import ClipReader
 from pipeline.decode.frame import Colour, Frame, Plane
 from pipeline.decode.pictures import PICTURE_COLOUR, PictureReader, picture_planes
 from pipeline.decode.reader import AHEAD_PICTURES, VideoReader, read_frames
-from pipeline.decode.stream import CONTAINERS, OPTIONS
+from pipeline.decode.sound import SOUND_OPTIONS, has_sound
+from pipeline.decode.stream import CONTAINERS
 
 __all__ = [
     "AHEAD_PICTURES",
     "CONTAINERS",
-    "OPTIONS",
     "PICTURE_COLOUR",
+    "SOUND_OPTIONS",
     "ClipReader",
     "Colour",
     "Frame",
     "PictureReader",
     "Plane",
     "VideoReader",
+    "has_sound",
     "picture_planes",
     "read_frames",
 ]

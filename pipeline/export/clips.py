@@ -49,7 +49,7 @@ def write(to: Path, piece: Piece, sources: Mapping[str, str], settings: ExportSe
             comment = f"origin: {settings.origin}"
             h264.encode(temporary, _frames(reader, rows), size, video.fps, comment=comment, seconds=limit)
         with atomic_write(folder / LANDMARKS_FILE) as temporary, temporary.open("wb") as file:
-            np.savez(file, **columns_of(reader, rows))
+            np.savez(file, allow_pickle=False, **columns_of(reader, rows))
     told = {**about(video, sources[video.id], rows, settings.origin), "size": FRAME_SIZE, "audio": None}
     with atomic_write(to / piece.path) as temporary:
         temporary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

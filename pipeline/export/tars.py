@@ -57,7 +57,7 @@ def _sample(
         for number, image in enumerate(reader.frames(rows[begin : begin + BATCH_ROWS]), begin):
             sample[suffix if settings.window == 1 else f"{number:06d}.{suffix}"] = encode(image)
     packed = io.BytesIO()
-    np.savez(packed, **columns_of(reader, rows))
+    np.savez(packed, allow_pickle=False, **columns_of(reader, rows))
     return sample | {"npz": packed.getvalue()}
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pipeline import geometry
 from pipeline.arithmetic import ordered_sum
-from pipeline.decode import Colour
+from pipeline.decode import Colour, Frame
 from pipeline.geometry import Points
 from pipeline.preparing.regions import Box, Region
 
@@ -61,7 +61,7 @@ def crop_transform(landmarks: Points, scale: float, centre: str, size: int) -> n
 
 def source_box(transform: npt.NDArray[np.float32], size: int) -> Box:
     """The source pixels that a crop is made of, the filter's support included; even, so that chroma aligns."""
-    corners = _box_corners(transform, size)
+    corners = box_corners(transform, size)
     margin = 2 * max(1.0, 1.0 / float(transform[0, 0])) + 2  # chroma has half the pixels: its filter is twice as wide
     left, top = (int(np.floor((low - margin) / 2)) * 2 for low in corners[:2])
     right, bottom = (int(np.ceil((high + margin) / 2)) * 2 for high in corners[2:])
@@ -88,7 +88,7 @@ def likely_box(landmarks: Points, centre: str, half: float) -> Box:
 
 def padding_fraction(transform: npt.NDArray[np.float32], size: int, width: int, height: int) -> float:
     """The share of the crop's area that lies outside a picture of that size, 0 to 1."""
-    left, top, right, bottom = _box_corners(transform, size)
+    left, top, right, bottom = box_corners(transform, size)
     inside = max(min(right, width) - max(left, 0), 0) * max(min(bottom, height) - max(top, 0), 0)
     return float(1 - inside / ((right - left) * (bottom - top)))
 
@@ -110,7 +110,7 @@ def cut(region: Region, transform: npt.NDArray[np.float32], size: int) -> npt.ND
 
     from pipeline.preparing.resample import resample
 
-    left, top, right, _ = _box_corners(transform, size)
+    left, top, right, _ = box_corners(transform, size)
     left, top, side = left - region.box.left, top - region.box.top, right - left
     siting = 0.25 if region.colour.chroma_left else 0.0  # left-sited chroma lies a quarter of its pixel to the left
     planes = [
@@ -121,7 +121,14 @@ def cut(region: Region, transform: npt.NDArray[np.float32], size: int) -> npt.ND
     return np.asarray(cv2.transform(cv2.merge(planes), yuv_to_rgb(region.colour)), np.uint8)
 
 
-def _box_corners(transform: npt.NDArray[np.float32], size: int) -> Corners:
+def whole(frame: Frame) -> npt.NDArray[np.uint8]:
+    """All of a frame, its pixels made as those of a crop are: (H, W, 3) uint8 RGB."""
+    height, width = frame.y.shape
+    region = Region(Box(0, 0, width, height), frame.y, frame.u, frame.v, frame.colour)
+    return cut(region, np.eye(2, 3, dtype=np.float32), max(height, width))[:height, :width]
+
+
+def box_corners(transform: npt.NDArray[np.float32], size: int) -> Corners:
     """left, top, right, bottom of the crop's outer edge in source coordinates whose pixel (0, 0) covers [0, 1)²."""
     scale, shift_x, shift_y = float(transform[0, 0]), float(transform[0, 2]), float(transform[1, 2])
     left, top = (-0.5 - shift_x) / scale + 0.5, (-0.5 - shift_y) / scale + 0.5

@@ -61,6 +61,38 @@ VIDEOS: dict[str, VideoColumn] = {
     "bank": VideoColumn(np.dtype(np.int32), 2, "some int32 a video"),
 }
 
+# What a finished shard says of itself, for readers that know h5py alone: (axes, units) of every dataset. Nothing here
+# reads these attributes: shards of earlier versions have none.
+DESCRIBED: dict[str, tuple[str, str]] = {
+    "frames": ("row, y, x, colour (red, green, blue)", "levels from 0 to 255"),
+    "landmarks": ("row, point (dlib's 68, in its order), coordinate (x, y)", "crop pixels, pixel centres at integers"),
+    "k_codes": ("row, y, x", "numbers of k_levels: K = k_levels[k_codes]"),
+    "k_levels": ("code", "K, the weight of a pixel in the loss, from 0 to 1"),
+    "mouth_openness": ("row", "crop pixels"),
+    "frame_index": ("row", "number of the source video's frame in presentation order, from 0"),
+    "pts_seconds": ("row", "seconds, presentation time in the source video"),
+    "crop_transform": (
+        "row, crop coordinate (x, y), factors of the source's x and y and the shift",
+        "crop pixels = factors * source pixels + shift, pixel centres at integers",
+    ),
+    "videos/id": ("video", "path below the corpus's folder"),
+    "videos/speaker": ("video", "name"),
+    "videos/source_sha256": ("video", "SHA-256 of the source, hexadecimal"),
+    "videos/fps": ("video", "frames a second"),
+    "videos/first_row": ("video", "number of a row: where the video's rows begin"),
+    "videos/row_count": ("video", "rows"),
+    "videos/bank": ("video, image of the bank (most closed mouth first)", "numbers of rows"),
+}
+READ_WITH = "import h5py, hdf5plugin"
+READ_JPEG = (
+    f"{READ_WITH}; but a row of frames is a JPEG file: "
+    "PIL.Image.open(io.BytesIO(file['frames'].id.read_direct_chunk((row, 0, 0, 0))[1]))"
+)
+LAYOUT = (
+    "a row is a frame, cut to the face; the rows of a video follow each other, in time: from videos/first_row on, "
+    "videos/row_count of them"
+)
+
 # How `frames` are compressed, losslessly but for jpeg; `k_codes` always as K_FILTERS (see benchmarks/storage.py).
 STORAGES: dict[str, dict[str, Any]] = {
     "raw": {},

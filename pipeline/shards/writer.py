@@ -16,8 +16,12 @@ from pipeline.files import atomic_write
 from pipeline.shards import jpeg
 from pipeline.shards.reader import open_shard, proven_entries, read_entries
 from pipeline.shards.schema import (
+    DESCRIBED,
     IMAGES,
     K_FILTERS,
+    LAYOUT,
+    READ_JPEG,
+    READ_WITH,
     ROWS,
     SHARD_SCHEMA,
     SMALL_CHUNK_ROWS,
@@ -131,7 +135,8 @@ class Part(NamedTuple):
 def merge_shards(path: Path, parts: Sequence[Path | Part], attributes: Mapping[str, str] | None = None) -> None:
     """Join shards, or single videos of them, into one, atomically, in the order given.
 
-    Compressed frames are copied as they are.
+    Compressed frames are copied as they are. The file says in its attributes how it is read, and the axes and units of
+    each dataset.
 
     Args:
         path: final path.
@@ -161,6 +166,7 @@ def merge_shards(path: Path, parts: Sequence[Path | Part], attributes: Mapping[s
                     raise ValueError(f"{shard}: storage or K levels differ from those of {pieces[-1][0]}")
                 _append(file, source, entry.first_row, rows)
         _write_entries(file, entries)
+        _describe(file, storage)
 
 
 def _wanted(source: h5py.File, part: Path | Part) -> list[VideoEntry]:
@@ -219,3 +225,11 @@ def _write_entries(file: h5py.File, entries: Sequence[VideoEntry]) -> None:
         group.create_dataset(name, data=np.array([getattr(entry, name) for entry in entries], np.int32))
     group.create_dataset("fps", data=np.array([entry.fps for entry in entries], np.float64))
     group.create_dataset("bank", data=np.array([entry.bank for entry in entries], np.int32))
+
+
+def _describe(file: h5py.File, storage: str) -> None:
+    file.attrs["read_with"] = READ_JPEG if storage == "jpeg" else READ_WITH
+    file.attrs["layout"] = LAYOUT
+    for name, (axes, units) in DESCRIBED.items():
+        file[name].attrs["axes"] = axes
+        file[name].attrs["units"] = units

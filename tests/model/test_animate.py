@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -18,8 +19,8 @@ from PIL import Image
 from model.animate import main
 from model.animation.crop_settings import find_settings
 from model.animation.driver import Driver, Timeline, fit_landmarks, plan_timeline, read_landmarks
-from model.animation.encoder import Sound, clip_writer, kept_parts, sound_filter
-from model.animation.source import source_from_pictures, source_from_video
+from model.animation.encoder import Sound, add_gif_comment, clip_writer, kept_parts, sound_filter
+from model.animation.source import shortage, source_from_pictures, source_from_video
 from model.animation.views import View, Watermark
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig, TrainConfig, parse_size
@@ -33,6 +34,7 @@ from pipeline.corpora import Source
 from pipeline.decode import VideoReader
 from pipeline.errors import InputError
 from pipeline.ffmpeg_program import ffmpeg_path
+from pipeline.preparing.crops import whole
 from pipeline.preparing.tracked_clip import resized
 from pipeline.preparing.video import prepare_video, work_files
 from pipeline.sample import write_sample_corpus
@@ -427,6 +429,129 @@ def test_crop_settings_come_from_dataset_run_or_flags(checkpoint: Path, dataset:
         config.unlink()
 
 
+@pytest.fixture(scope="module")
+def photo(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first frame of the test speaker's first clip, of uneven sides."""
+    path = tmp_path_factory.mktemp("photo") / "photo.png"
+    command = [ffmpeg_path(), "-v", "error", "-i", str(clips[0]), "-frames:v", "1", "-vf", "crop=319:239:0:0:exact=1"]
+    subprocess.run([*command, str(path)], check=True, stdin=subprocess.DEVNULL)
+    return path
+
+
+def test_one_picture_is_enough_and_is_pasted_back(
+    checkpoint: Path, driver_file: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "result.mkv"
+    arguments = ["--checkpoint", str(checkpoint), "--source", str(photo), "--driver", str(driver_file)]
+    assert main([*arguments, "--paste-back", "--out", str(out), "--device", "cpu"]) == 0
+    said = capsys.readouterr()
+    assert (
+        "note: photo.png: the bank is one picture, repeated to 5: there is nothing to fetch an open mouth" in said.err
+    )
+    assert "5 frames at 10 a second" in said.out
+    assert "; pasted into photo.png" in said.out
+    with VideoReader(out) as reader:
+        (*_, last) = (whole(frame) for frame in reader)
+    before = np.asarray(Image.open(photo))
+    assert last.shape == (240, 320, 3), "odd sides get one more row and column"
+    aside = np.abs(last[:239, :30].astype(int) - before[:, :30])
+    assert np.median(aside) < 4, "beside the crop the photo stays"
+    assert np.abs(last[80:160, 120:200].astype(int) - before[80:160, 120:200]).mean() > 10, "the untrained net's face"
+
+
+def test_a_photo_without_a_face_is_refused(
+    checkpoint: Path, driver_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (320, 240), "green").save(tmp_path / "wall.jpg")
+    (tmp_path / "torn.webp").write_bytes(b"RIFF")
+    arguments = ["--checkpoint", str(checkpoint), "--driver", str(driver_file), "--device", "cpu"]
+    for name, says in (
+        ("wall.jpg", "wall.jpg: no face of 40 pixels or wider in it; use another picture"),
+        ("torn.webp", "torn.webp: cannot be read as a picture"),
+    ):
+        assert main([*arguments, "--source", str(tmp_path / name), "--out", str(tmp_path / "out.mp4")]) == 1
+        assert says in capsys.readouterr().err
+
+
+def test_a_bank_is_short_where_its_pictures_are_too_few(photo: Path) -> None:
+    source = source_from_pictures(photo, Settings(), landmark_model_path())
+    assert source.images.shape == (5, 224, 224, 3)
+    assert shortage(source, 1) is None, "a network of a bank of one wants no more"
+    assert "one picture, repeated to 3" in str(shortage(source, 3))
+    images = source.images.copy()
+    images[3:] = 255 - images[3:]
+    assert "2 pictures, repeated to 5" in str(shortage(replace(source, images=images), 5))
+    images[:] += np.arange(5, dtype=np.uint8)[:, None, None, None]
+    assert shortage(replace(source, images=images), 5) is None
+
+
+def test_a_gif_is_silent_loops_and_says_in_its_comment_what_it_is(
+    checkpoint: Path, photo: Path, clips: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "result.gif"
+    arguments = ["--checkpoint", str(checkpoint), "--source", str(photo), "--driver", str(clips[1])]
+    assert main([*arguments, "--out", str(out), "--device", "cpu"]) == 0
+    assert "result.gif: a GIF holds no sound, the driver's is left out" in capsys.readouterr().err
+    with Image.open(out) as gif:
+        assert (gif.n_frames, gif.size, gif.info["loop"], gif.info["duration"]) == (19, (32, 32), 0, 80)
+        comment = gif.info["comment"].decode("ascii")
+    assert comment.startswith("Synthetic video: photo.png driven by sa2.mp4\nSynthetic: this face was generated")
+    assert list(tmp_path.iterdir()) == [out], "no partial file is left"
+
+
+def test_a_webm_has_sound_and_tags(checkpoint: Path, photo: Path, clips: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "result.webm"
+    arguments = ["--checkpoint", str(checkpoint), "--source", str(photo), "--driver", str(clips[1])]
+    assert main([*arguments, "--out", str(out), "--device", "cpu"]) == 0
+    says = probe(out)
+    assert re.search(r"Video: vp9.*, 32x32", says)
+    assert "Audio: opus" in says
+    assert re.search(r"(?i)title +: Synthetic video: photo\.png driven by sa2\.mp4", says)
+    assert re.search(r"(?i)comment +: Synthetic: this face was generated", says)
+    before, after = loudness(clips[1]), loudness(out)
+    shared = min(len(before), len(after))
+    assert shared > 11000
+    assert np.corrcoef(before[:shared], after[:shared])[0, 1] > 0.8
+
+
+def test_a_gifs_comment_of_any_length_stands_before_its_first_picture(tmp_path: Path) -> None:
+    """The file is longer than what is moved at a time, and its pictures are what they were."""
+    path = tmp_path / "noise.gif"
+    noise = np.random.default_rng(0).integers(0, 255, (6, 450, 450, 3), np.uint8)
+    with clip_writer(path, 60, None, {}) as encoder:
+        for frame in noise:
+            encoder.write(frame)
+    before = path.read_bytes()
+    assert len(before) > 1 << 20
+    with Image.open(path) as gif:
+        shown = [np.asarray(gif.convert("RGB"))]
+        assert (gif.n_frames, gif.info["duration"]) == (5, 20), "60 a second are shown as 50"
+    for text in ("short", "Zoë: " + "synthetic " * 60):
+        path.write_bytes(before)
+        add_gif_comment(path, text)
+        assert path.read_bytes().count(b"NETSCAPE2.0\x03\x01") == 1
+        with Image.open(path) as gif:
+            assert gif.info["comment"] == text.encode("ascii", "backslashreplace")
+            assert gif.info["loop"] == 0
+            assert np.array_equal(np.asarray(gif.convert("RGB")), shown[0])
+
+
+def test_a_drivers_unreadable_sound_is_said_and_the_clip_is_silent(
+    checkpoint: Path, photo: Path, clips: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stream of sound whose every packet is noise."""
+    driver, out = tmp_path / "driver.mkv", tmp_path / "out.mp4"
+    command = [ffmpeg_path(), "-v", "error", "-i", clips[1], "-c", "copy", "-bsf:a", "noise=amount=1", driver]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    arguments = ["--checkpoint", str(checkpoint), "--source", str(photo), "--driver", str(driver)]
+    assert main([*arguments, "--out", str(out), "--device", "cpu"]) == 0
+    assert re.search(
+        r"warning: \S+driver\.mkv: its sound cannot be read \(.+\): the result is silent; --audio gives",
+        capsys.readouterr().err,
+    )
+    assert "Audio" not in probe(out)
+
+
 @pytest.fixture
 def faceless(tmp_path: Path) -> Path:
     """A video of a colour."""
@@ -451,7 +576,18 @@ Change = Callable[[dict[str, str], Path, Path], dict[str, str]]
         (lambda flags, _, __: {**flags, "--speaker": "99X"}, "--speaker must be one of 08F, got '99X'"),
         (lambda flags, _, __: {**flags, "--source-video": "x"}, "--source-video must be one of volunteers/08F"),
         (lambda flags, _, tmp: {**flags, "--source": str(tmp)}, "--speaker and --source-video are for a dataset"),
-        (lambda flags, _, __: {**flags, "--out": "clip.gif"}, "clip.gif: the result must be a file ending in .mp4"),
+        (lambda flags, _, __: {**flags, "--out": "clip.avi"}, "clip.avi: the result must be a file ending in .mp4"),
+        (
+            lambda flags, _, tmp: {**flags, "--out": "clip.gif", "--audio": str(tmp / "none.wav")},
+            "clip.gif: a GIF holds no sound: leave --audio out",
+        ),
+        (lambda flags, wall, _: {**flags, "--audio": str(wall)}, "wall.mp4: holds no sound; give another file"),
+        (
+            lambda flags, _, tmp: {**flags, "--audio": str(tmp / "driver.npz")},
+            "driver.npz: its sound cannot be read (Invalid data found when processing input)",
+        ),
+        (lambda flags, _, __: {**flags, "--paste-back": ""}, "a dataset holds crops alone"),
+        (lambda flags, _, __: {**flags, "--paste-back": "", "--zoom": "2"}, "leave --show and --zoom out"),
         (
             lambda flags, _, __: {**flags, "--image-size": "32x50"},
             "image_size must be a multiple of 4 from 32 to 4096, got 50",
@@ -481,7 +617,7 @@ def test_errors_are_one_line(
     flags = change({**flags, "--driver": str(driver_file), "--out": str(tmp / "out.mp4")}, faceless, tmp)
     if flags["--source"].endswith(".mp4"):
         flags.pop("--speaker")
-    assert main([word for flag in flags.items() for word in flag]) == 1
+    assert main([word for flag in flags.items() for word in flag if word]) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("python -m model.animate: ")]
     assert len(lines) == 1
     assert says in lines[0]

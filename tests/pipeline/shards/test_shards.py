@@ -7,12 +7,15 @@ import json
 import multiprocessing
 import os
 import pickle
+import re
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
 import numpy as np
+import PIL.Image
 import pytest
 from PIL import Image
 
@@ -32,6 +35,7 @@ from pipeline.shards import (
     write_shard,
     writer,
 )
+from pipeline.shards.schema import DESCRIBED
 
 
 def rows(count: int, seed: int = 0) -> Iterator[FrameRow]:
@@ -148,6 +152,48 @@ def test_single_videos_are_merged_out_of_shards_of_many(tmp_path: Path) -> None:
     assert [entry.speaker for entry in ShardReader(tmp_path / "renamed.h5").entries] == ["somebody"]
     with pytest.raises(ValueError, match=r"0\.h5: holds no video 1\.mp4"):
         merge_shards(tmp_path / "none.h5", [Part(parts[0], "1.mp4", "s")])
+
+
+@pytest.mark.parametrize("storage", ["zstd", "jpeg"])
+def test_a_merged_shard_says_how_it_is_read(storage: str, tmp_path: Path) -> None:
+    """What it says is true of it: read by h5py alone, with the axes that are named."""
+    part = write(tmp_path / "0.h5", 6, storage=storage)
+    merge_shards(tmp_path / "all.h5", [part])
+    with h5py.File(tmp_path / "all.h5") as file, ShardReader(part) as ours:
+        assert file.attrs["read_with"].startswith("import h5py, hdf5plugin")
+        assert "videos/first_row" in file.attrs["layout"]
+        names: list[str] = []
+        file.visititems(lambda name, node: names.append(name) if isinstance(node, h5py.Dataset) else None)
+        assert sorted(names) == sorted(DESCRIBED)
+        for name in names:
+            axes = re.sub(r" \([^)]*\)", "", file[name].attrs["axes"]).split(", ")
+            assert len(axes) == file[name].ndim, name
+            assert file[name].attrs["units"]
+        k = file["k_levels"][:][file["k_codes"][3]]
+        assert np.array_equal(k, ours.k_levels[ours.k_codes([3])[0]])
+        if storage == "jpeg":
+            code = file.attrs["read_with"].split("; but a row of frames is a JPEG file: ")[1]
+            shown = np.asarray(eval(code, {"io": io, "PIL": PIL, "file": file, "row": 3}))
+            assert np.abs(shown.astype(int) - ours.frames([3])[0]).max() <= 1
+        else:
+            assert np.array_equal(file["frames"][3], ours.frames([3])[0])
+
+
+def test_shards_that_say_nothing_of_themselves_are_read_and_merged_as_ever(tmp_path: Path) -> None:
+    """Those of earlier versions; what an attribute says is nowhere believed."""
+    merge_shards(tmp_path / "new.h5", [write(tmp_path / "0.h5", 6, storage="zstd")])
+    old = Path(shutil.copy(tmp_path / "new.h5", tmp_path / "old.h5"))
+    with h5py.File(old, "r+") as file:
+        for name in ("read_with", "layout"):
+            del file.attrs[name]
+        for name in DESCRIBED:
+            del file[name].attrs["axes"], file[name].attrs["units"]
+    with ShardReader(old) as before, ShardReader(tmp_path / "new.h5") as after:
+        assert before.entries == after.entries
+        for name in FrameRow._fields:
+            assert np.array_equal(getattr(before, name)(slice(None)), getattr(after, name)(slice(None))), name
+    merge_shards(tmp_path / "again.h5", [old])
+    assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "new.h5").read_bytes()
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
