@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from model.animation.clip import Clip, Reconstruction, make_bank
 from model.animation.crop_settings import find_settings
@@ -20,13 +19,16 @@ from model.animation.views import VIEWS, WATERMARK, View, Watermark
 from model.device import choose_device
 from model.pictures import to_pixels
 from model.trained import InferenceSettings, Trained, add_inference_flags, inference_settings, load_trained
-from pipeline.cli import run
+from pipeline import log
+from pipeline.cli import Parser, run
 from pipeline.errors import InputError
 from pipeline.layout import DATASET_FILE
 from pipeline.preparing.crops import CENTRES
 from pipeline.settings import Settings
 from pipeline.shards import FRAME_SIZE, open_dataset
 from pipeline.tracking.landmark_model import landmark_model_path
+
+PROGRAM = "python -m model.animate"
 
 
 def open_source(
@@ -90,7 +92,7 @@ def write_clip(args: argparse.Namespace, trained: Trained, clip: Clip) -> str:
     begun = time.monotonic()
     with (
         clip_writer(args.out, clip.driver.fps, sound, tags(trained, clip.source, clip.driver)) as encoder,
-        tqdm(total=total, desc="animating", unit=" frames") as bar,
+        log.progress(what="animating", total=total, unit="frames") as bar,
     ):
         for out, points, crops in clip.batches(args.batch_size, args.measure or args.show != "output"):
             for picture in view.draw(out, points.cpu().numpy(), crops):
@@ -121,10 +123,10 @@ def _sound(path: Path, clip: Clip, missing: str) -> Sound:
     return Sound(path, start, parts, clip.driver.jumps, seconds)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(prog: str = PROGRAM) -> Parser:
     """The command's flags."""
-    parser = argparse.ArgumentParser(
-        prog="python -m model.animate",
+    parser = Parser(
+        prog=prog,
         description="Make a talking clip: the source's face moves and speaks as the driver does. The result's metadata "
         "says that it is synthetic.",
     )
@@ -185,9 +187,9 @@ def check_flags(args: argparse.Namespace) -> None:
             raise InputError(f"{path}: no such file or folder")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = PROGRAM) -> int:
     """The command; returns its exit status."""
-    return run(build_parser(), _animate, argv)
+    return run(build_parser(prog), _animate, argv)
 
 
 def _animate(args: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from model.setting import add_flags, flags_of, given
 from model.training.distributed import Processes, joined_processes
 from model.training.run import EXIT_DIVERGED, EXIT_PREEMPTED, Run, train
 from model.training.step import DivergenceError
+from pipeline import log
 from pipeline.cli import one_line, run
 from pipeline.errors import InputError
 from pipeline.interrupts import INTERRUPTED
@@ -144,7 +145,7 @@ def compiles_by_default(device: torch.device) -> bool:
     if compiler and headers.is_file():
         return True
     lacking = f"Python's headers ({headers})" if compiler else "a C compiler"
-    print(f"training without torch.compile, which needs {lacking}: slower", file=sys.stderr)
+    log.note(f"training without torch.compile, which needs {lacking}: slower")
     return False
 
 

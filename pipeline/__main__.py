@@ -13,11 +13,11 @@ from pipeline.errors import InputError
 from pipeline.report import PICTURES, write_report
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "python -m pipeline") -> int:
     """Run one of the commands; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline",
-        description="Look after a dataset. To build one: luigi --module pipeline BuildTimit --help",
+    parser = cli.Parser(
+        prog=prog,
+        description="Look after a dataset. To build one: flnet build --help",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="check|report")
     check = commands.add_parser(

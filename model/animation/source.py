@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
-from pipeline import geometry
+from pipeline import geometry, log
 from pipeline.content import PICTURE_SUFFIXES, pictures_in
 from pipeline.decode import PICTURE_COLOUR, picture_planes
 from pipeline.errors import InputError, VideoError
@@ -86,10 +84,10 @@ def source_from_pictures(
             f"{folder}: neither a dataset nor a folder of pictures ({', '.join(sorted(PICTURE_SUFFIXES))})"
         )
     found: list[tuple[Crop, Points]] = []
-    for path in tqdm(paths, "finding the source's face", unit=" pictures", disable=not progress):
+    for path in log.progress(paths, "finding the source's face", unit="pictures", disable=not progress):
         face = _face_of_picture(path, settings, landmark_model, size)
         if face is None:
-            tqdm.write(f"warning: {path}: no face found, left out", file=sys.stderr)
+            log.warn(f"{path}: no face found, left out")
         else:
             found.append(face)
     if not found:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import signal
-import sys
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from model.checkpoint import CONFIG_FILE, load_latest, save_checkpoint
 from model.config import TrainConfig
@@ -28,7 +26,7 @@ from model.training.distributed import Processes
 from model.training.monitor import Monitor, WaitTimer, write_run_config
 from model.training.progress_pictures import draw_examples, example_batch
 from model.training.step import StepLosses, Trainer
-from pipeline import locks
+from pipeline import locks, log
 from pipeline.errors import InputError
 from pipeline.interrupts import INTERRUPTED
 from pipeline.shards import Dataset
@@ -79,10 +77,9 @@ def train(run: Run, processes: Processes, features: PerceptualFeatures | None) -
     if processes.is_main:
         claim_run_folder(run)
         if planner.crowded_speakers:
-            print(
+            log.note(
                 f"{planner.crowded_speakers} speakers have so few videos that a batch of {planner.groups_per_batch} "
-                "videos can hold all of them: their banks are then of another target's video",
-                file=sys.stderr,
+                "videos can hold all of them: their banks are then of another target's video"
             )
     processes.wait_for_all()
     trainer = Trainer(run.config, processes, features)
@@ -145,7 +142,7 @@ def _restore(run: Run, trainer: Trainer) -> bool:
     found = load_latest(run.folder)
     if found is None:
         if trainer.processes.is_main:
-            print(f"{run.folder}: no checkpoint to resume from, starting at step 0", file=sys.stderr)
+            log.note(f"{run.folder}: no checkpoint to resume from, starting at step 0")
         return False
     path, payload = found
     missing = {"config", "dataset_digest", "step"} - payload.keys()
@@ -267,7 +264,7 @@ class _Session:
     def _warn(self, step: int, terms: dict[str, float]) -> None:
         concern = self.trainer.recipe.concern(terms)
         if concern:
-            tqdm.write(f"warning: after {step} steps {concern}", file=sys.stderr)
+            log.warn(f"after {step} steps {concern}")
 
     def _agreed_to_stop(self) -> bool:
         """Whether any process has had a signal: all of them must leave after the same step."""
@@ -292,5 +289,5 @@ class _Session:
     def _report_stop(self, step: int) -> int:
         if self.processes.is_main:
             name = self.stop.signal.name if self.stop.signal else "a signal to another process"
-            tqdm.write(f"stopped by {name} after step {step}, saved; go on with --resume", file=sys.stderr)
+            log.warn(f"stopped by {name} after step {step}, saved; go on with --resume")
         return INTERRUPTED if self.stop.signal == signal.SIGINT else EXIT_PREEMPTED

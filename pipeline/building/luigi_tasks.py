@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import luigi
 
+from pipeline import log
 from pipeline.building.changes import Changes, find_changes, listed_changes, restore_records
 from pipeline.building.chunk import BACKENDS
 from pipeline.building.earlier import index_earlier
@@ -272,7 +272,7 @@ def _announce(task: luigi.Task, _dependency: luigi.Task) -> None:
     """Luigi found something to do: show the build's progress from now on."""
     if isinstance(task, Build) and task.progress is None:
         for warning in task.inventory.warnings:
-            print(printable(f"warning: {warning}"), file=sys.stderr)
+            log.warn(printable(warning))
         load_models(landmark_model_path(Path(task.landmark_model) if task.landmark_model else None))  # forks share them
         task.progress = Progress(Path(task.out), task.plan)
         task.progress.start()
