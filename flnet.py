@@ -1,7 +1,7 @@
 """`flnet`: one command for everything, from a folder of videos to a talking clip.
 
-It only finds who does the work, in `pipeline` and `model`, and loads no more than that needs. Both are those beside this
-file, whatever the user's own folder holds: a `model.py` there is the user's.
+It only finds who does the work, in `pipeline` and `model`, and loads no more than that needs. Both are those beside
+this file, whatever the user's own folder holds: a `model.py` there is the user's.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ COMMANDS = {
 TEACHING = """\
 flnet makes training data out of videos of talking people, and trains FLNet on it, which animates faces.
 
-  flnet build folder --corpus-root my_clips/ --out out/      a dataset of your videos (or: flnet build sample --out out/)
+  flnet build folder --corpus-root my_clips/ --out out/      a dataset of your videos (none yet? flnet build sample)
   flnet check out/                                           is every byte of it as it should be?
   flnet report out/                                          a page to look at it: out/report/index.html
   flnet train --shards out/ --out runs/first --preset cpu    train; on a GPU with --preset paper
@@ -82,9 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"flnet {version('flnet')}")
         return 0
     if first in HELP:
-        print(
-            f"{TEACHING}\n{_listed({BUILD: _BUILD, **COMMANDS})}\n\nEach has its flags, with their defaults, in --help."
-        )
+        commands = _listed({BUILD: _BUILD, **COMMANDS})
+        print(f"{TEACHING}\n{commands}\n\nWhat each can do, and its defaults: flnet COMMAND --help")
         return 0
     if first == BUILD:
         return _build(rest)
@@ -109,7 +108,7 @@ def _build(words: Sequence[str]) -> int:
 def _run(command: Command, name: str, words: Sequence[str]) -> int:
     module = importlib.import_module(command.module)
     if command.task:
-        from pipeline.building.front import run_task
+        from pipeline.building.luigi_flags import run_task
 
         return run_task(getattr(module, command.task), name, words)
     run: Callable[..., int] = module.main

@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say it on one line, and end with status 2."""
         tolerate_any_name()
-        self.exit(2, f"{self.prog}: {printable(' '.join(message.split()))}; see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {printable(' '.join(message.split()))} ({self.prog} --help tells more)\n")
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse does; a flag that there is not is named with the nearest one."""
@@ -67,7 +67,7 @@ def run(
         `main`'s status; 1 after a `FlnetError` or an operating-system error; 130 after Ctrl-C.
     """
     parser.add_argument("--debug", action="store_true", help="show the full traceback of an error")
-    log.add_flag(parser)
+    log.add_flag(parser.add_argument)
     tolerate_any_name()
     args = parser.parse_args(argv)
     log.set_level(args.log_level)
@@ -81,7 +81,7 @@ def run(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (FlnetError, OSError, MemoryError, ImportError) as error:
-        if args.debug:
+        if args.debug or args.log_level == "debug":
             raise
         log.error(f"{parser.prog}: {one_line(error)}")
         return 1

@@ -6,22 +6,21 @@ the log of a batch job, it is a line every `LINE_SECONDS`.
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tqdm import tqdm
 
 LEVELS = ("debug", "info", "warning", "error")
 LINE_SECONDS = 30.0
-_LINE = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_fmt}, {elapsed} so far, {remaining} left{postfix}"
+_LINE = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {elapsed} so far, {remaining} left{postfix}"
 _level = "info"  # a process forked from this one has its own, the same
 
 
-def add_flag(parser: argparse.ArgumentParser) -> None:
-    """The flag --log-level."""
-    parser.add_argument(
+def add_flag(add: Callable[..., Any]) -> None:
+    """The flag --log-level, by a parser's or a group's `add_argument`."""
+    add(
         "--log-level",
         type=str.lower,
         choices=LEVELS,

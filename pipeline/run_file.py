@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ COMMANDS = (
     "train", "table1", "ablations",
 )  # fmt: skip
 """The commands that take `--config`: the table of "build timit" is [build.timit]."""
+FOLDERS, FILES = ("corpus_root", "out"), ("exclude", "landmark_model", "table")
+"""Which parameters of the Luigi tasks are paths."""
 _MOST_BYTES = 1 << 20
 
 Table = Mapping[str, Any]
@@ -46,8 +48,8 @@ def add_flag(parser: argparse.ArgumentParser, command: str) -> None:
         "--config",
         type=Path,
         metavar="FILE.toml",
-        help=f"settings from the table [{table_name(command)}] of a file, such as the {RUN_FILE} of a run; its keys are "
-        "the flags (image_size = 64), and flags go before it",
+        help=f"settings from the table [{table_name(command)}] of a file, such as the {RUN_FILE} of a run; its keys "
+        'are flags (log_level = "error"), and what is typed goes before it',
     )
 
 
@@ -68,10 +70,10 @@ def config_of(argv: Sequence[str]) -> Path | None:
 
 
 def read_table(path: Path, command: str) -> dict[str, Any]:
-    """A command's table; empty where the file has tables of other commands only.
+    """A command's table; those of other commands may lie beside it.
 
     Raises:
-        InputError: no such file, no TOML, or a table of no command.
+        InputError: no such file, no TOML, a table of no command, or none of this one.
     """
     try:
         regular_size(path, _MOST_BYTES)
@@ -85,7 +87,9 @@ def read_table(path: Path, command: str) -> dict[str, Any]:
     for name, values in there.items():
         if name not in known or not isinstance(values, dict):
             raise InputError(f"{path}: there is no table [{name}]{nearest(name, known) or _listed(known)}")
-    return dict(there.get(table_name(command), {}))
+    if table_name(command) not in there:
+        raise InputError(f"{path}: has no table [{table_name(command)}], whose settings these would be")
+    return dict(there[table_name(command)])
 
 
 def _tables(contents: Table) -> dict[str, Any]:
@@ -199,6 +203,18 @@ def write_run_file(path: Path, command: str, table: Table, told: str = "") -> No
         temporary.write_text(text, encoding="utf-8")
 
 
+def task_table(task: Any, without: Collection[str] = ()) -> dict[str, Any]:
+    """What a Luigi task was given; parameters without a value are left out, and paths are made absolute."""
+    table: dict[str, Any] = {}
+    for name, _ in task.get_params():
+        value = getattr(task, name)
+        if name in without or value in (None, "", {}):
+            continue
+        is_path = name in (*FOLDERS, *FILES)
+        table[name] = str(Path(value).resolve()) if is_path else dict(value) if isinstance(value, Mapping) else value
+    return table
+
+
 def _toml(value: Any) -> str:
     """A value as TOML has it; numbers are exact."""
     if isinstance(value, (list, tuple)):
@@ -207,10 +223,8 @@ def _toml(value: Any) -> str:
         return f"{{ {', '.join(f'{json.dumps(key)} = {_toml(each)}' for key, each in value.items())} }}"
     if isinstance(value, str):
         # JSON's escapes are TOML's, but for what it leaves as it is.
-        text = json.dumps(value, ensure_ascii=False)
-        return "".join(
-            letter if letter.isprintable() or _is_lone(letter) else f"\\U{ord(letter):08x}" for letter in text
-        )
+        letters = json.dumps(value, ensure_ascii=False)
+        return "".join(x if x.isprintable() or _is_lone(x) else f"\\U{ord(x):08x}" for x in letters)
     return repr(value).lower() if isinstance(value, bool) else repr(value)
 
 

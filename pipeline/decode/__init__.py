@@ -7,7 +7,7 @@ from pipeline.decode.clip import ClipReader
 from pipeline.decode.frame import Colour, Frame, Plane
 from pipeline.decode.pictures import PICTURE_COLOUR, PictureReader, picture_planes
 from pipeline.decode.reader import AHEAD_PICTURES, VideoReader, read_frames
-from pipeline.decode.stream import CONTAINERS, OPTIONS
+from pipeline.decode.stream import CONTAINERS, OPTIONS, stated_length
 
 __all__ = [
     "AHEAD_PICTURES",
@@ -22,4 +22,5 @@ __all__ = [
     "VideoReader",
     "picture_planes",
     "read_frames",
+    "stated_length",
 ]

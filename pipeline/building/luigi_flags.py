@@ -13,9 +13,15 @@ from luigi.retcodes import run_with_retcodes
 from pipeline import log
 from pipeline.building import luigi_defaults
 from pipeline.cli import Parser, tolerate_any_name
-from pipeline.run_file import add_flag, expanded
+from pipeline.run_file import FILES, FOLDERS, add_flag, expanded
 
 _NUMBERS = ((luigi.IntParameter, int, "N"), (luigi.OptionalIntParameter, int, "N"), (luigi.FloatParameter, float, "X"))
+_METAVARS = {
+    **dict.fromkeys(FOLDERS, "FOLDER"),
+    **dict.fromkeys(FILES, "FILE"),
+    "dask_scheduler": "HOST:PORT",
+    "datasets": "NAME=FOLDER",
+}
 # What Luigi itself tells below its warnings is about its own work.
 _LUIGI_LEVELS = {"debug": "DEBUG", "info": "WARNING", "warning": "WARNING", "error": "ERROR"}
 
@@ -36,7 +42,12 @@ def run_task(task: type[luigi.Task], command: str, argv: Sequence[str]) -> int:
 
 def task_parser(task: type[luigi.Task], command: str) -> Parser:
     """A parser with a flag for every parameter of a task, and those of Luigi's that its users need."""
-    parser = Parser(prog=f"flnet {command}", description=task.__doc__, argument_default=argparse.SUPPRESS)
+    parser = Parser(
+        prog=f"flnet {command}",
+        usage=f"flnet {command} [flags]",
+        description=task.__doc__,
+        argument_default=argparse.SUPPRESS,
+    )
     add_flag(parser, command)
     parser.set_defaults(config=None)
     for name, parameter in task.get_params():
@@ -46,25 +57,24 @@ def task_parser(task: type[luigi.Task], command: str) -> Parser:
     run("--scheduler-host", metavar="HOST", help="of luigid, where several hosts share the work (default: none)")
     run("--scheduler-port", type=int, metavar="N", help="of luigid (default 8082)")
     run("--debug", action="store_true", default=False, help="show the full traceback of an error")
-    log.add_flag(parser)
+    log.add_flag(run)
     return parser
 
 
 def _add_parameter(parser: Parser, task: type[luigi.Task], name: str, parameter: luigi.Parameter) -> None:
     default = parameter.task_value(task.task_family, name) if parameter.has_task_value(task.task_family, name) else None
     shown = "yes" if default is True else "no" if default is False else default
-    # "%" is argparse's own
-    text = str(parameter.description).replace("%", "%%") + (
-        f" (default {shown})" if shown not in (None, "", {}) else ""
-    )
-    options: dict[str, Any] = {"help": text, "type": _checked(parameter), "metavar": "TEXT"}
+    shown = f"{default:g}" if isinstance(default, float) else shown
+    described, _, _ = str(parameter.description).partition(" Choices: ")  # which Luigi adds
+    text = described.replace("%", "%%") + (f" (default {shown})" if shown not in (None, "", {}) else "")
+    options: dict[str, Any] = {"help": text, "type": _checked(parameter), "metavar": _METAVARS.get(name, "TEXT")}
     for kind, type_, metavar in _NUMBERS:
         if isinstance(parameter, kind):
             options |= {"type": type_, "metavar": metavar}
     if isinstance(parameter, luigi.BoolParameter):
         options = {"help": text, "action": argparse.BooleanOptionalAction}
     elif isinstance(parameter, luigi.ChoiceParameter):
-        options = {"help": text, "choices": tuple(parameter._choices)}
+        options = {"help": text, "choices": sorted(parameter._choices)}
     parser.add_argument(f"--{name.replace('_', '-')}", **options)
 
 
