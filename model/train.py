@@ -68,6 +68,8 @@ def _said(typed: Sequence[str], prog: str) -> tuple[Parser, list[str]]:
     earlier = _earlier_settings(hints, chosen)
     if hints.batches is not None or "batches" in chosen:
         earlier = {key: value for key, value in earlier.items() if key != "steps"}
+    if hints.network not in (None, earlier.get("network")):  # which the checkpoint will refuse, and say so
+        earlier = {}
     said: dict[str, Any] = {**earlier, **chosen, **{key: value for key, value in vars(hints).items() if value}}
     network, protocol = str(said.get("network", TrainConfig.network)), str(said.get("protocol", PUBLISHED))
     parser = build_parser(network, protocol, prog)

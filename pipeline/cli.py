@@ -29,6 +29,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say it on one line, and end with status 2."""
         tolerate_any_name()
+        for kind, words in (("int", "a whole number"), ("float", "a number")):
+            message = message.replace(f"invalid {kind} value: ", f"must be {words}, got ")
         self.exit(2, f"{self.prog}: {printable(' '.join(message.split()))} ({self.prog} --help tells more)\n")
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import warnings
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -58,7 +59,7 @@ def apply() -> None:
     logger = logging.getLogger("luigi-interface")
     if not any(isinstance(existing, _OneLine) for existing in logger.filters):
         logger.addFilter(_OneLine())
-        sys.excepthook = _unknown_task
+        sys.excepthook = partial(_unknown_task, sys.excepthook)
         CmdlineParser._build_parser = staticmethod(_with_our_errors(CmdlineParser._build_parser))
 
 
@@ -78,10 +79,10 @@ def _with_our_errors(build: Any) -> Any:
     return made
 
 
-def _unknown_task(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _unknown_task(earlier: Any, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """The name of a task that there is not, on one line with the nearest one; anything else as ever."""
     if not issubclass(kind, TaskClassException):
-        sys.__excepthook__(kind, error, trace)
+        earlier(kind, error, trace)
         return
     # "No task NAME. Did you mean…" or "No task NAME. Candidates are…"
     name = str(error).removeprefix("No task ").partition(". ")[0]

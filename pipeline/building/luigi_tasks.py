@@ -40,6 +40,7 @@ from pipeline.tracking import TrackSettings
 from pipeline.tracking.landmark_model import landmark_model_path
 
 RUN_FILE_TOLD = "All that this dataset was built with; flnet build takes it with --config."
+OF_ONE_RUN = ("rank", "num_ranks", "retry_failed", "rescan")  # flags that another run is not to have
 _DEFAULT = Settings()
 
 
@@ -265,7 +266,12 @@ class Build(luigi.Task):  # type: ignore[misc]
         log.note(printable(line))
         if warning:
             log.warn(printable(warning))
-        write_run_file(out / RUN_FILE, self.command, task_table(self, without=("rank", "num_ranks")), RUN_FILE_TOLD)
+        write_run_file(
+            out / RUN_FILE,
+            self.command,
+            task_table(self, without=("rank", "num_ranks", "retry_failed", "rescan")),
+            RUN_FILE_TOLD,
+        )
 
     @property
     def command(self) -> str:
