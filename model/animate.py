@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from model.animation.clip import Clip, Reconstruction, make_bank
 from model.animation.crop_settings import find_settings
@@ -21,7 +20,8 @@ from model.animation.views import VIEWS, WATERMARK, View, Watermark, with_even_s
 from model.device import choose_device
 from model.pictures import to_pixels
 from model.trained import InferenceSettings, Trained, add_inference_flags, inference_settings, load_trained
-from pipeline.cli import run
+from pipeline import log
+from pipeline.cli import Parser, run
 from pipeline.content import PICTURE_SUFFIXES
 from pipeline.decode import has_sound
 from pipeline.errors import InputError, VideoError
@@ -30,6 +30,8 @@ from pipeline.preparing.crops import CENTRES
 from pipeline.settings import Settings
 from pipeline.shards import FRAME_SIZE, open_dataset
 from pipeline.tracking.landmark_model import landmark_model_path
+
+PROGRAM = "python -m model.animate"
 
 
 def open_source(
@@ -96,7 +98,7 @@ def write_clip(args: argparse.Namespace, trained: Trained, clip: Clip, sound_pat
     begun = time.monotonic()
     with (
         clip_writer(args.out, clip.driver.fps, sound, tags(trained, clip.source, clip.driver)) as encoder,
-        tqdm(total=total, desc="animating", unit=" frames") as bar,
+        log.progress(what="animating", total=total, unit="frames") as bar,
     ):
         for out, points, crops in clip.batches(args.batch_size, args.measure or args.show != "output"):
             for picture in view.draw(out, points.cpu().numpy(), crops):
@@ -162,10 +164,10 @@ def _sound(path: Path, clip: Clip, missing: str) -> Sound:
     return Sound(path, start, parts, clip.driver.jumps, seconds)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(prog: str = PROGRAM) -> Parser:
     """The command's flags."""
-    parser = argparse.ArgumentParser(
-        prog="python -m model.animate",
+    parser = Parser(
+        prog=prog,
         description="Make a talking clip: the source's face moves and speaks as the driver does. The result's metadata "
         "says that it is synthetic.",
     )
@@ -243,9 +245,9 @@ def check_flags(args: argparse.Namespace) -> None:
         )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = PROGRAM) -> int:
     """The command; returns its exit status."""
-    return run(build_parser(), _animate, argv)
+    return run(build_parser(prog), _animate, argv)
 
 
 def _animate(args: argparse.Namespace) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from model.sealed_file import EARLIER, load_sealed, save_sealed
+from pipeline import log
 from pipeline.errors import InputError
 from pipeline.files import UNFINISHED, atomic_write, drop_own_file, walk_own
 from pipeline.rules import between, short
@@ -116,7 +116,7 @@ def load_latest(run_folder: Path) -> tuple[Path, dict[str, Any]] | None:
         try:
             return path, load_checkpoint(path)
         except InputError as error:
-            print(f"warning: skipped {error}", file=sys.stderr)
+            log.warn(f"skipped {error}")
     return None
 
 

@@ -17,10 +17,11 @@ from model.evaluation.selection import MeasureOptions, choose_measures
 from model.evaluation.tables import verdict
 from model.evaluation.temporal import STILL
 from model.trained import add_inference_flags, add_source_flag, inference_settings, load_all
-from pipeline.cli import run
+from pipeline.cli import Parser, run
 from pipeline.errors import InputError
 from pipeline.shards import FRAME_SIZE, open_dataset
 
+PROGRAM = "python -m model.evaluate"
 ALWAYS = (
     "L1 (of the picture, inside the hull of the landmarks, and in the boxes about mouth and eyes), PSNR and SSIM are "
     "always measured, and of consecutive frames two figures of temporal consistency: motion error, the mean difference "
@@ -29,10 +30,10 @@ ALWAYS = (
 )
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(prog: str = PROGRAM) -> Parser:
     """The command's flags."""
-    parser = argparse.ArgumentParser(
-        prog="python -m model.evaluate",
+    parser = Parser(
+        prog=prog,
         description="Measure trained networks on the test split, beside the trivial answers: a bank image copied, that "
         "of nearest mouth openness or of nearest landmarks. L1, motion error and flicker are in 0-255 units.",
     )
@@ -87,9 +88,9 @@ def measure_options(args: argparse.Namespace) -> MeasureOptions:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = PROGRAM) -> int:
     """The command; returns its exit status."""
-    return run(build_parser(), _evaluate, argv)
+    return run(build_parser(prog), _evaluate, argv)
 
 
 def _evaluate(args: argparse.Namespace) -> int:

@@ -23,12 +23,13 @@ from model.network.generator import Generator, GeneratorOutput
 from model.network.offsets import offset_field
 from model.setting import to_dict
 from model.trained import InferenceSettings, Trained, add_inference_flags, inference_settings, load_trained
-from pipeline.cli import run
+from pipeline.cli import Parser, run
 from pipeline.errors import BuildError, InputError
 from pipeline.files import atomic_write
 from pipeline.geometry import LANDMARKS
 from pipeline.shards.sink import Sink
 
+PROGRAM = "python -m model.export"
 FORMATS = {".pt2": "torch.export", ".onnx": "ONNX"}
 INPUTS = ("bank", "bank_landmarks", "landmarks")
 LARGEST_BATCH, LARGEST_SIDE = 1024, 4096
@@ -225,10 +226,10 @@ def notes_for(trained: Trained, inference: InferenceSettings) -> dict[str, str]:
     }
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(prog: str = PROGRAM) -> Parser:
     """The command's flags."""
-    parser = argparse.ArgumentParser(
-        prog="python -m model.export",
+    parser = Parser(
+        prog=prog,
         description="Export a trained generator, from bank images and landmarks to images and masks, for use without "
         "this package, for any batch and any image size that the network takes, or one size named with --image-size. "
         "The exported network is run beside the original before the file gets its name.",
@@ -240,9 +241,9 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = PROGRAM) -> int:
     """The command; returns its exit status."""
-    return run(build_parser(), _export, argv)
+    return run(build_parser(prog), _export, argv)
 
 
 def _export(args: argparse.Namespace) -> int:

@@ -21,18 +21,20 @@ from model.evaluate import add_measures, measure_options
 from model.evaluation.selection import choose_measures
 from model.pictures import Pixels, save_picture
 from model.trained import add_inference_flags, inference_settings
-from pipeline.cli import run
+from pipeline import log
+from pipeline.cli import Parser, run
 from pipeline.errors import InputError
 
+PROGRAM = "python -m model.figures"
 PARTS = ("2", "4", "5", "6", "table1")
 COMPARISON = "3"
 CANDIDATES = 200
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(prog: str = PROGRAM) -> Parser:
     """The command's flags."""
-    parser = argparse.ArgumentParser(
-        prog="python -m model.figures",
+    parser = Parser(
+        prog=prog,
         description="Make the paper's figures from trained networks and their datasets, several corpora side by side: "
         "figure2.png (truth over synthesised), figure4.png (GT, 1B, 3B, 5B, A, W, A+W, as far as there are networks, "
         "with the mouth enlarged), figure5.png (bank over selection masks), figure6.png (failures: worst at the mouth, "
@@ -62,9 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = PROGRAM) -> int:
     """The command; returns its exit status."""
-    return run(build_parser(), _figures, argv)
+    return run(build_parser(prog), _figures, argv)
 
 
 def _figures(args: argparse.Namespace) -> int:
@@ -80,7 +82,7 @@ def _figures(args: argparse.Namespace) -> int:
     if "4" in args.only:
         for corpus in corpora:
             if missing := missing_columns(corpus.networks):
-                print(f"figure4.png: no network of {corpus.name} for {', '.join(missing)}", file=sys.stderr)
+                log.note(f"figure4.png: no network of {corpus.name} for {', '.join(missing)}")
     if "table1" in args.only:
         measures = choose_measures(measure_options(args), device)
         print(write_table1(args.out, corpora, measures, args.stride, args.batch_size, args.workers), end="")

@@ -156,6 +156,23 @@ def to_dict(settings: Any) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}
 
 
+def to_table(settings: Any, without: Collection[str] = ()) -> dict[str, Any]:
+    """The settings that have flags, as a file of settings has them: `add_flags` of the same takes every one.
+
+    Args:
+        settings: a dataclass of settings.
+        without: settings that have no flag.
+    """
+    shown = [each for each in fields(settings) if each.metadata.get("help") and each.name not in without]
+    table = {_key(each): getattr(settings, each.name) for each in shown}
+    ablated = [f"{_name_in(each)}={getattr(settings, each.name)}" for each in fields(settings) if _name_in(each)]
+    return table | ({ABLATION: ablated} if ablated else {})
+
+
+def _key(each: Field[Any]) -> str:
+    return str(each.metadata["flag"] or each.name).lstrip("-").replace("-", "_")
+
+
 def from_dict(
     kind: type[Settings],
     values: Mapping[str, Any],

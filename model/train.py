@@ -7,44 +7,108 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from model.config import TrainConfig
 from model.network.perceptual import load_perceptual
 from model.networks import NETWORKS, PUBLISHED, Kind, kind_of, protocol_of, schedule_of
-from model.setting import add_flags, flags_of, given
+from model.presets import PRESETS, PRESETS_HELP
+from model.setting import add_flags, flags_of, given, to_table
 from model.training.distributed import Processes, joined_processes
 from model.training.run import EXIT_DIVERGED, EXIT_PREEMPTED, Run, train
 from model.training.step import DivergenceError
-from pipeline.cli import one_line, run
+from pipeline import log
+from pipeline.cli import Parser, one_line, run
 from pipeline.errors import InputError
 from pipeline.interrupts import INTERRUPTED
+from pipeline.run_file import RUN_FILE, config_of, read_table, words_of
+from pipeline.run_file import add_flag as add_config_flag
+from pipeline.run_file import flags_of as flags_of_parser
 from pipeline.shards import open_dataset
 
+PROGRAM = "python -m model.train"
+COMMAND = "train"  # its table in a file of settings
 MAX_FRAMES_PER_VIDEO = 4
 MAX_LOADER_WORKERS = 8
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = PROGRAM) -> int:
     """The command; returns its exit status."""
-    words = sys.argv[1:] if argv is None else list(argv)
-    first = argparse.ArgumentParser(add_help=False)
-    first.add_argument("--network", default=TrainConfig.network)
-    first.add_argument("--protocol", default=PUBLISHED)
-    chosen, _ = first.parse_known_args(words)  # they decide which flags there are, and their defaults
-    return run(build_parser(chosen.network, chosen.protocol), _train, words)
+    typed = sys.argv[1:] if argv is None else list(argv)
+    try:
+        parser, words = _said(typed, prog)
+    except InputError as error:
+        print(f"{prog}: {one_line(error)}", file=sys.stderr)
+        return 2
+    return run(parser, partial(_train, prog=prog), words)
 
 
-def build_parser(network: str = TrainConfig.network, protocol: str = PUBLISHED) -> argparse.ArgumentParser:
+def _said(typed: Sequence[str], prog: str) -> tuple[Parser, list[str]]:
+    """The parser, and all that was said to it: by the run that goes on, the preset, the file of settings, by hand.
+
+    Raises:
+        InputError: a file of settings does not fit.
+    """
+    first = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    for flag in ("--network", "--protocol", "--preset", "--shards", "--out", "--batches"):
+        first.add_argument(flag)
+    first.add_argument("--resume", nargs="?", const="")
+    try:
+        hints, _ = first.parse_known_args(typed)
+    except argparse.ArgumentError:  # a flag without its value: the parser will say so
+        return build_parser(prog=prog), list(typed)
+    config = config_of(typed)
+    chosen = {} if config is None else read_table(config, COMMAND)
+    earlier = _earlier_settings(hints, chosen)
+    if hints.batches is not None or "batches" in chosen:
+        earlier = {key: value for key, value in earlier.items() if key != "steps"}
+    if hints.network not in (None, earlier.get("network")):  # which the checkpoint will refuse, and say so
+        earlier = {}
+    said: dict[str, Any] = {**earlier, **chosen, **{key: value for key, value in vars(hints).items() if value}}
+    network, protocol = str(said.get("network", TrainConfig.network)), str(said.get("protocol", PUBLISHED))
+    parser = build_parser(network, protocol, prog)
+    known = flags_of_parser(parser)
+    preset = {key: value for key, value in PRESETS.get(str(said.get("preset")), {}).items() if key in known}
+    words = words_of(earlier, parser, RUN_FILE) + words_of(preset, parser, "--preset")
+    return parser, [*words, *words_of(chosen, parser, f"{config}: [{COMMAND}]"), *typed]
+
+
+def _earlier_settings(hints: argparse.Namespace, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What the run that is to go on was begun with; nothing where it does not say, or none is to."""
+    if hints.resume is None and not chosen.get("resume"):
+        return {}
+    shards, out = hints.shards or chosen.get("shards"), hints.resume or hints.out or chosen.get("out")
+    network = str(hints.network or chosen.get("network", TrainConfig.network))
+    folder = Path(out) if out else default_folder(Path(shards), network) if shards else None
+    if folder is not None and (folder / RUN_FILE).is_file():
+        return read_table(folder / RUN_FILE, COMMAND)
+    if not shards:
+        raise InputError(
+            f"{folder or '--resume'}: there is no {RUN_FILE} of a run that could go on; name its folder, or what it "
+            "was begun with (--shards and so on)"
+        )
+    return {}
+
+
+def default_folder(shards: Path, network: str) -> Path:
+    """Where a run goes that names no folder."""
+    name = shards.resolve().name
+    return Path("runs") / (name if network == TrainConfig.network else f"{name}-{network}")
+
+
+def build_parser(network: str = TrainConfig.network, protocol: str = PUBLISHED, prog: str = PROGRAM) -> Parser:
     """The command's flags, and the defaults that a protocol of a network gives them."""
     kind = NETWORKS.get(network, NETWORKS[TrainConfig.network])
     preset = kind.protocols.get(protocol, kind.protocols[PUBLISHED])
-    parser = argparse.ArgumentParser(
-        prog="python -m model.train",
+    parser = Parser(
+        prog=prog,
+        usage=f"{prog} --shards FOLDER [flags], or {prog} --resume RUN",
         description=f"Train {kind.title} on a dataset that a build task made. The defaults are those of its paper. "
         "Flags and defaults below are those of the --network and --protocol named beside --help.",
         epilog="Several GPUs: torchrun --nproc-per-node 8 -m model.train --shards out/ . "
@@ -55,7 +119,11 @@ def build_parser(network: str = TrainConfig.network, protocol: str = PUBLISHED) 
     add = parser.add_argument
     add("--shards", type=Path, required=True, help="the dataset's folder (it holds dataset.json)")
     add("--out", type=Path, help="run folder (default: runs/<name of the dataset's folder>, and of another network)")
-    add("--resume", action="store_true", help="go on from the run folder's newest checkpoint, if there is one")
+    add("--resume", nargs="?", const=True, default=False, metavar="RUN",
+        help="go on from the newest checkpoint of this run folder (default: of --out), if there is one, with the "
+        "settings that it was begun with, which need not be given again")  # fmt: skip
+    add_config_flag(parser, COMMAND)
+    add("--preset", choices=PRESETS, help=PRESETS_HELP)
     add("--network", choices=NETWORKS, default=TrainConfig.network, help="what to train (default flnet)")
     add("--protocol", default=PUBLISHED, metavar="NAME",
         help=f"how: {' or '.join(kind.protocols)}; further flags go before it (default {PUBLISHED})")  # fmt: skip
@@ -144,14 +212,13 @@ def compiles_by_default(device: torch.device) -> bool:
     if compiler and headers.is_file():
         return True
     lacking = f"Python's headers ({headers})" if compiler else "a C compiler"
-    print(f"training without torch.compile, which needs {lacking}: slower", file=sys.stderr)
+    log.note(f"training without torch.compile, which needs {lacking}: slower")
     return False
 
 
-def _train(args: argparse.Namespace) -> int:
+def _train(args: argparse.Namespace, prog: str) -> int:
     dataset = open_dataset(args.shards)
-    name = args.shards.resolve().name
-    folder = args.out or Path("runs") / (name if args.network == TrainConfig.network else f"{name}-{args.network}")
+    folder = _run_folder(args)
     with joined_processes(args.device) as processes:
         config = config_from(args, processes.device)
         if processes.device.type == "cuda":
@@ -159,9 +226,10 @@ def _train(args: argparse.Namespace) -> int:
         features = load_perceptual(args.vgg_weights) if getattr(config.weights, "perceptual", 0) else None
         workers = default_workers(processes) if args.workers is None else args.workers
         try:
-            status = train(Run(folder, dataset, config, workers, args.resume), processes, features)
+            run_of = Run(folder, dataset, config, workers, bool(args.resume), settings_table(args, config))
+            status = train(run_of, processes, features)
         except DivergenceError as error:
-            print(f"python -m model.train: {one_line(error)}", file=sys.stderr)
+            log.error(f"{prog}: {one_line(error)}")
             return EXIT_DIVERGED
         except torch.OutOfMemoryError as error:
             raise InputError(
@@ -171,6 +239,39 @@ def _train(args: argparse.Namespace) -> int:
         if processes.is_main and status == 0:
             print(f"{folder}: checkpoints, metrics.csv, grids/ and TensorBoard events are here")
         return status
+
+
+def _run_folder(args: argparse.Namespace) -> Path:
+    """Where the run is.
+
+    Raises:
+        InputError: --resume and --out name two folders.
+    """
+    if not isinstance(args.resume, str):
+        return args.out or default_folder(args.shards, args.network)
+    if args.out is not None and args.out.resolve() != Path(args.resume).resolve():
+        raise InputError(f"--resume {args.resume} and --out {args.out} name two run folders; give one of them")
+    return Path(args.resume)
+
+
+def settings_table(args: argparse.Namespace, config: TrainConfig) -> dict[str, Any]:
+    """What the run uses, as a file of settings has it: all that decides results, and what was said of the machine."""
+    machine = {
+        "device": None if args.device == "auto" else args.device,
+        "workers": args.workers,
+        "compile": args.compile,
+    }
+    weights = getattr(args, "vgg_weights", None)
+    files = {"shards": args.shards, "vgg_weights": weights}
+    return {
+        **{key: str(path.resolve()) for key, path in files.items() if path is not None},
+        "network": args.network,
+        "protocol": args.protocol,
+        **to_table(config, kind_of(args.network).unused),
+        **to_table(config.model),
+        **to_table(config.weights),
+        **{key: value for key, value in machine.items() if value is not None},
+    }
 
 
 def default_workers(processes: Processes) -> int:

@@ -26,11 +26,11 @@ COMMANDS = "check|report|export|merge|diff"
 _DATASET = "the dataset's folder (the build's --out)"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "python -m pipeline") -> int:
     """Run one of the commands; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline",
-        description="Look after a dataset. To build one: luigi --module pipeline BuildTimit --help",
+    parser = cli.Parser(
+        prog=prog,
+        description="Look after a dataset. To build one: flnet build --help",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar=COMMANDS)
     for add in (_add_check, _add_report, _add_export, _add_merge, _add_diff):

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
+from pipeline import log
 from pipeline.child_process import Children, CrashError, watchdog
 from pipeline.cli import printable
 from pipeline.errors import BuildError, DatasetError, UnreadableError
@@ -72,7 +72,7 @@ def check_dataset(root: Path, progress: bool = False) -> tuple[list[Defect], str
     sums: dict[str, str] = {}
     kept: dict[str, tuple[str, int]] = {}  # video id -> shard, frames
     with Children(_content) as content:  # HDF5 may fall over what is in them
-        for shard in tqdm(shards, desc="checking", unit="shard", disable=not progress or len(shards) < 2):
+        for shard in log.progress(shards, "checking", unit="shards", disable=not progress or len(shards) < 2):
             defects += _check_shard(dataset, shard, settings, content, sums, kept)
     defects += _extra_files(root, shards)
     defects += _manifest_defects(root, dataset, kept)

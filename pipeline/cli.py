@@ -1,16 +1,18 @@
-"""What all commands share: one-line errors, `--debug` for the traceback, exit status 1 on failure."""
+"""What all commands share: one-line errors with the nearest word, `--debug` for the traceback, 1 on failure."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import io
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
 
-from pipeline import interrupts
+from pipeline import interrupts, log
 from pipeline.errors import FlnetError
 
 # What a user can do about an error of the system.
@@ -24,6 +26,41 @@ LONGEST_MESSAGE = 1000  # names may be as long as their writer likes
 _SHORT_MEMORY = re.compile("can't allocate memory|could not create a primitive|can't start new thread")
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, with the flag's name and the nearest word that there is."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it on one line, and end with status 2."""
+        tolerate_any_name()
+        for kind, words in (("int", "a whole number"), ("float", "a number")):
+            message = message.replace(f"invalid {kind} value: ", f"must be {words}, got ")
+        self.exit(2, f"{self.prog}: {printable(' '.join(message.split()))} ({self.prog} --help tells more)\n")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does; a flag that there is not is named with the nearest one."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            flag = next((word for word in unknown if word.startswith("-")), unknown[0]).partition("=")[0]
+            shown = [flag for action in self._actions if action.help != argparse.SUPPRESS
+                     for flag in action.option_strings]  # fmt: skip
+            what = "flag" if flag.startswith("-") else "use for the word"
+            self.error(f"there is no {what} {flag}{nearest(flag, shown)}")
+        return found
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = [str(choice) for choice in action.choices]
+            suggested = nearest(str(value), choices) or f"; there are {', '.join(choices)}"
+            raise argparse.ArgumentError(action, f"there is no {value!r}{suggested}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean X?" where one of the known words is much like a word; else empty."""
+    lower = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(word.lower(), lower, n=1)
+    return f"; did you mean {lower[found[0]]}?" if found else ""
+
+
 def run(
     parser: argparse.ArgumentParser,
     main: Callable[[argparse.Namespace], int],
@@ -35,21 +72,24 @@ def run(
         `main`'s status; 1 after a `FlnetError` or an operating-system error; 130 after Ctrl-C.
     """
     parser.add_argument("--debug", action="store_true", help="show the full traceback of an error")
+    log.add_flag(parser.add_argument)
     tolerate_any_name()
     args = parser.parse_args(argv)
+    log.set_level(args.log_level)
     interrupts.handle(interrupts.RaiseOnce())
     try:
         return main(args)
     except KeyboardInterrupt:
-        print(f"\n{parser.prog}: interrupted", file=sys.stderr)
+        log.error(f"\n{parser.prog}: interrupted")
         return interrupts.INTERRUPTED
     except BrokenPipeError:  # whoever read this has seen enough, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (FlnetError, OSError, MemoryError, ImportError, RuntimeError) as error:
-        if args.debug or (isinstance(error, RuntimeError) and not _is_short_memory(error)):
+        a_fault_of_ours = isinstance(error, RuntimeError) and not _is_short_memory(error)
+        if args.debug or args.log_level == "debug" or a_fault_of_ours:
             raise
-        print(f"{parser.prog}: {one_line(error)}", file=sys.stderr)
+        log.error(f"{parser.prog}: {one_line(error)}")
         return 1
 
 

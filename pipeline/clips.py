@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipeline import decode
+from pipeline.content import pictures_in
 from pipeline.corpora.source import PICTURES_FPS, Clip
 from pipeline.decode import ClipReader, Frame, PictureReader, VideoReader
 from pipeline.errors import VideoError
@@ -51,6 +53,21 @@ def frames_at(path: Path, places: Sequence[int], clip: Clip | None = None) -> It
             return
     if places:
         raise VideoError("unreadable", f"{path}: {SHRUNK}")
+
+
+def stated_length(path: Path, clip: Clip | None = None) -> tuple[float, float] | None:
+    """Seconds and frames of a clip as its file states them, unproved; None where it does not say."""
+    clip = clip or Clip("")
+    if path.is_dir():
+        rate = clip.fps or PICTURES_FPS
+        stated: tuple[float, float] | None = (len(pictures_in(path)) / rate, rate)
+    else:
+        stated = decode.stated_length(path)
+    if stated is None:
+        return None
+    whole, rate = stated
+    seconds = max(0.0, min(whole, clip.end or whole) - (clip.start or 0.0))
+    return seconds, seconds * min(rate, clip.fps or rate)
 
 
 def region_of(clip: Clip | None) -> FaceRegion | None:

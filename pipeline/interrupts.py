@@ -15,7 +15,7 @@ from types import FrameType
 
 INTERRUPTED = 130  # exit status, as shells have it
 PATIENCE_SECONDS = 5.0  # what killed children may take to be gone
-_COMMANDS = ("-m", "luigi", "flnet")  # what sys.argv[0] is, or ends in, while a command is being loaded
+_COMMANDS = ("-m", "luigi", "flnet", "flnet.py")  # what sys.argv[0] is, or ends in, while a command is being loaded
 
 
 class Leave:

@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("manifests", "model", "pipeline")
+FILES = ("flnet.py",)
 NOT_SOURCE = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -25,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
     for name in PACKAGES:
         shutil.copytree(ROOT / name, source / name, ignore=NOT_SOURCE)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in (*FILES, "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     flags = ["--no-deps", "--no-index", "--no-build-isolation", "--quiet", "--wheel-dir", str(out)]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *flags, str(source)], check=True, timeout=300)
@@ -55,10 +56,12 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert packed == there
+    assert packed == there | set(FILES)
 
 
 def test_builds_and_checks_from_an_empty_folder(python: Path, tmp_path: Path) -> None:
+    home = str(python.parents[1])
+
     def run(*words: str) -> str:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LUIGI"))}
         command = [str(python), *words]
@@ -75,3 +78,13 @@ def test_builds_and_checks_from_an_empty_folder(python: Path, tmp_path: Path) ->
     run("-m", "pipeline", "report", "out")
     assert (tmp_path / "out" / "report" / "index.html").is_file()
     assert "--shards" in run("-m", "model.train", "--help")
+    # `flnet`, where the user's own modules have the names of ours, down to the trainings of an experiment.
+    for name in ("model.py", "pipeline.py", "flnet.py"):
+        (tmp_path / name).write_text("raise SystemExit('the user's own')\n", encoding="utf-8")
+    flnet = sysconfig.get_path("purelib", vars={"base": home, "platbase": home}) + "/bin/flnet"
+    again = run(flnet, "build", "sample", "--config", "out/run.toml", "--out", "again")
+    assert f"digest {digest}" in again
+    assert run(flnet, "check", "again").split() == [digest]
+    small = ["--image-size", "32", "--base-channels", "4", "--steps", "1", "--device", "cpu"]
+    run(flnet, "train", "--shards", "out", "--out", "run", "--preset", "cpu", *small)
+    assert (tmp_path / "run" / "checkpoints" / "step-00000001.pt").is_file()

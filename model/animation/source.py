@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from model.animation.stage import Stage
 from model.data.sampler import bank_choice
-from pipeline import geometry
+from pipeline import geometry, log
 from pipeline.content import PICTURE_SUFFIXES, pictures_in
 from pipeline.decode import PICTURE_COLOUR, picture_planes
 from pipeline.errors import InputError, VideoError
@@ -91,12 +89,12 @@ def source_from_pictures(
     if not paths:
         raise InputError(f"{path}: neither a dataset nor a folder of pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
     found: list[tuple[Path, _Face]] = []
-    for picture in tqdm(paths, "finding the source's face", unit=" pictures", disable=not progress):
+    for picture in log.progress(paths, "finding the source's face", unit="pictures", disable=not progress):
         face = _face_of_picture(picture, settings, landmark_model, size)
         if face is not None:
             found.append((picture, face))
         elif path.is_dir():
-            tqdm.write(f"warning: {picture}: no face found, left out", file=sys.stderr)
+            log.warn(f"{picture}: no face found, left out")
     if not found:
         where = f"in any of its {len(paths)} pictures; use others" if path.is_dir() else "in it; use another picture"
         raise InputError(f"{path}: no face of {settings.min_face_px:g} pixels or wider {where}")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from model.config import Size
 from model.data.sampler import Group
@@ -17,6 +16,7 @@ from model.drawing.faces import Values
 from model.evaluation.metrics import hull_mask, mean_inside, region_mask
 from model.evaluation.protocol import cut
 from model.pixels import LEVELS_PER_UNIT
+from pipeline import log
 from pipeline.geometry import MOUTH, Points, mouth_openness
 from pipeline.shards import ShardReader
 
@@ -116,7 +116,7 @@ def look_at(corpus: Corpus, most: int, progress: bool = False) -> list[Seen]:
     ]
     seen = []
     parts = cut([group for group in thinned if group.target_rows], BATCH_SIZE)
-    for group in tqdm(parts, f"{corpus.name}: choosing frames", unit=" batches", disable=not progress):
+    for group in log.progress(parts, f"{corpus.name}: choosing frames", unit="batches", disable=not progress):
         batch, out = corpus.run(corpus.network, [group])
         size = Size(*batch.target.shape[-2:])
         errors = LEVELS_PER_UNIT * (out.output - batch.target).abs().mean(dim=1)

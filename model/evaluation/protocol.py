@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from model.config import Size
 from model.data.batch import Batch
@@ -24,6 +23,7 @@ from model.network.question import Network
 from model.pictures import require_finite
 from model.pixels import to_levels
 from model.trained import InferenceSettings
+from pipeline import log
 from pipeline.errors import DatasetError
 from pipeline.shards import Dataset, ShardPool, ShardReader, Video
 
@@ -121,7 +121,9 @@ def evaluate(
     with asked.ready():
         loading = batches(BatchDataset(_Plan(groups)), 0, len(groups), workers=workers)
         with closing(loading) as loaded, closing(ShardPool()) as pool:
-            for group, batch in tqdm(zip(groups, loaded, strict=True), "evaluating", len(groups), disable=not progress):
+            for group, batch in log.progress(
+                zip(groups, loaded, strict=True), "evaluating", unit="batches", total=len(groups), disable=not progress
+            ):
                 # The source's numbers, by which ready pictures are named and frames follow each other.
                 numbers = pool.reader(group.video.shard).frame_index(group.target_rows)
                 answered = _ask(asked, batch, group.video, torch.from_numpy(numbers).long())

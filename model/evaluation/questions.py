@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from model.config import Size
 from model.data.loader import load_batch
@@ -27,6 +26,7 @@ from model.data.to_device import prepare_batch
 from model.evaluation.answers import frame_name
 from model.evaluation.protocol import cut, split_groups
 from model.pictures import save_picture, to_pixels
+from pipeline import log
 from pipeline.files import atomic_write
 from pipeline.shards import Dataset, ShardPool
 
@@ -51,7 +51,7 @@ def write_questions(folder: Path, dataset: Dataset, split: str | None, stride: i
     pool = ShardPool()
     videos = []
     try:
-        for group in tqdm(groups, "writing questions", unit=" videos"):
+        for group in log.progress(groups, "writing questions", unit="videos"):
             videos.append(_write_video(folder, group, size, pool))
     finally:
         pool.close()

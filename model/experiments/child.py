@@ -15,23 +15,27 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+import pipeline
 from pipeline.child_process import end_with_parent
 from pipeline.errors import FlnetError
 
 POLL_SECONDS = 0.2
+# By its file: `python -m` would look for it, and for all that it needs, in the current folder first.
+FLNET = (str(Path(pipeline.__file__).parents[1] / "flnet.py"),)
 
 
 class CommandError(FlnetError):
     """A command of the program failed; the message has its status, its last words, and where all of them are."""
 
 
-def run_command(module: str, arguments: Sequence[str], log: Path, threads: int, held: IO[str] | None = None) -> int:
-    """Run `python -m module arguments` to its end; what it prints goes to the end of `log`.
+def run_command(program: Sequence[str], log: Path, threads: int, held: IO[str] | None = None) -> int:
+    """Run Python with these words to its end; what it prints goes to the end of `log`.
 
     SIGTERM and Ctrl-C are passed on as SIGTERM, on which a training saves, and end this process once the child is gone.
     The child gets SIGTERM too when this process is killed.
 
     Args:
+        program: `[*FLNET, "train", …]`.
         threads: that numerical libraries may use on the CPU, where the user has not said.
         held: a locked file that stays locked until the child is gone as well.
 
@@ -39,9 +43,8 @@ def run_command(module: str, arguments: Sequence[str], log: Path, threads: int, 
         Its exit status.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    # A progress bar drawn ten times a second would fill the log.
-    environment = {"OMP_NUM_THREADS": str(threads), "TQDM_MININTERVAL": "10", **os.environ}
-    command = [sys.executable, "-m", module, *arguments]
+    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
+    command = [sys.executable, *program]
     parent = os.getpid()
 
     def prepare() -> None:

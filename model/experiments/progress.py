@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-
-from tqdm import tqdm
+from typing import Any
 
 from model.experiments.runs import RunFolder
+from pipeline import log
 
 POLL_SECONDS = 2.0
 
@@ -29,7 +29,7 @@ class Progress(threading.Thread):
     def run(self) -> None:
         """Draw the bar: batches of all trainings, and how many have ended."""
         total, done = self._batches * len(self._runs), self._done([run.done_share for run in self._runs])
-        with tqdm(total=total, initial=done, unit="batch", desc="trainings", smoothing=0.1) as bar:
+        with log.progress(what="trainings", total=total, initial=done, unit="batches", smoothing=0.1) as bar:
             over = False
             while not over:
                 over = self._over.wait(POLL_SECONDS)
@@ -43,7 +43,7 @@ class Progress(threading.Thread):
     def _done(self, shares: Sequence[float]) -> int:
         return round(sum(shares) * self._batches)
 
-    def _update(self, bar: tqdm[None]) -> None:
+    def _update(self, bar: Any) -> None:
         shares = [run.done_share for run in self._runs]
         under_way = [run.name for run, share in zip(self._runs, shares, strict=True) if 0 < share < 1]
         ended = sum(share == 1 for share in shares)

@@ -13,7 +13,7 @@ from typing import Any
 
 import luigi
 
-from model.experiments.child import CommandError, last_words, locked, run_command
+from model.experiments.child import FLNET, CommandError, last_words, locked, run_command
 from model.experiments.plan import ABLATION_CLAIMS, ABLATIONS, ROWS, TABLE1_CLAIMS, TRAININGS, Row, chosen_rows
 from model.experiments.progress import Progress
 from model.experiments.report import write_tables
@@ -22,7 +22,9 @@ from model.experiments.setup import Setup, claim, load_setup, open_corpora
 from model.networks import NETWORKS, kind_of
 from pipeline.child_process import end_with_parent
 from pipeline.errors import FlnetError, InputError
+from pipeline.run_file import RUN_FILE, task_table, write_run_file
 
+RUN_FILE_TOLD = "All that this experiment was asked for with; flnet takes it with --config."
 EXIT_DIVERGED, EXIT_PREEMPTED = 76, 75  # of model.train, which is not imported: scheduling needs no torch
 
 
@@ -95,7 +97,7 @@ class TrainRun(_OfOneRun):
             command = self._setup.train_command(self.corpus, TRAININGS[self.training], self.seed, run.folder)
             command += [*self._machine, "--checkpoint-every", str(self.checkpoint_every)]
             log = run.beside(".log")
-            status = run_command("model.train", command, log, self.threads, lock)
+            status = run_command([*FLNET, "train", *command], log, self.threads, lock)
         if status == EXIT_DIVERGED:
             write_json(run.diverged_file, {"message": last_words(log)})
         elif status == EXIT_PREEMPTED:
@@ -127,7 +129,7 @@ class MeasureRun(_OfOneRun):
         folder = path.with_suffix("")
         command = self._setup.evaluate_command(self.corpus, ROWS[self.row], run.last_checkpoint, folder)
         log = path.with_suffix(".log")
-        status = run_command("model.evaluate", [*command, *self._machine], log, self.threads)
+        status = run_command([*FLNET, "evaluate", *command, *self._machine], log, self.threads)
         if status:
             raise CommandError(f"{path}: measuring failed with status {status}: {last_words(log)} (all in {log})")
         result = read_result(folder, self._setup.corpora[self.corpus].split)
@@ -271,7 +273,7 @@ class Experiment(luigi.Task):  # type: ignore[misc]
             return
         command = ["--only", self.figure, "--shards", *shards, "--checkpoint", *checkpoints, "--out", str(self.root)]
         log = self.root / f"figure{self.figure}.log"
-        status = run_command("model.figures", [*command, "--device", self.device], log, os.cpu_count() or 1)
+        status = run_command([*FLNET, "figures", *command, "--device", self.device], log, os.cpu_count() or 1)
         if status:
             raise CommandError(f"figure{self.figure}.png failed with status {status}: {last_words(log)} (all in {log})")
 
@@ -318,6 +320,7 @@ def _announce(task: luigi.Task, _dependency: luigi.Task) -> None:
             for row in task.rows
             for seed in task.seed_list
         }
+        write_run_file(task.root / RUN_FILE, task.name, task_table(task), RUN_FILE_TOLD)
         task.progress = Progress(sorted(runs), task.setup.batches)
         task.progress.start()
         atexit.register(task.progress.stop)

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 import torch
 from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
 from model.checkpoint import CONFIG_FILE
 from model.pictures import Pixels, save_picture
+from pipeline import log
 from pipeline.files import atomic_write
 
 METRICS_FILE = "metrics.csv"
@@ -78,7 +78,7 @@ class Monitor:
         self._metrics = run_folder / METRICS_FILE
         _drop_rows_after(self._metrics, first_step)
         self._events = SummaryWriter(str(run_folder / "tensorboard"), purge_step=first_step + 1)
-        self._bar = tqdm(total=steps, initial=first_step, unit="step", desc="training", dynamic_ncols=True)
+        self._bar = log.progress(what="training", total=steps, initial=first_step, unit="steps")
 
     def __enter__(self) -> Monitor:
         return self

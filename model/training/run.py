@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import signal
-import sys
+import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from model.checkpoint import CONFIG_FILE, FOLDER, load_latest, save_checkpoint
 from model.config import TrainConfig
@@ -28,10 +27,12 @@ from model.training.distributed import Processes
 from model.training.monitor import Monitor, WaitTimer, write_run_config
 from model.training.progress_pictures import draw_examples, example_batch
 from model.training.step import StepLosses, Trainer
-from pipeline import locks
+from pipeline import locks, log
+from pipeline.cli import printable
 from pipeline.errors import DatasetError, InputError
 from pipeline.files import has_no_link, read_json
 from pipeline.interrupts import INTERRUPTED
+from pipeline.run_file import RUN_FILE, write_run_file
 from pipeline.shards import Dataset
 
 EXIT_DIVERGED = 76
@@ -39,6 +40,8 @@ EXIT_PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: not done, run again with --res
 TRAIN_SPLIT = "train"
 LOCK_FILE = ".lock"
 PATIENCE_SECONDS = 10.0  # what the processes of a training that was killed may take to be gone
+RUN_FILE_TOLD = "All that this run uses, for flnet train --config; --resume of this run reads it by itself."
+LONG_HOURS = 4.0  # of a training on a CPU, from which on the user is told of it
 CONCERN_SHARE = 0.05  # of the steps, after which a recipe may say that something goes wrong
 # Settings that say how a run is carried out. All others must be the checkpoint's when a run is resumed.
 FREE_SETTINGS = frozenset(
@@ -56,6 +59,7 @@ class Run:
         config: the settings that results depend on, and how often to save and draw.
         workers: loader processes; 0 reads in the training process.
         resume: go on from the folder's newest sound checkpoint, if it has one.
+        table: all that was said, as `run.toml` has it.
     """
 
     folder: Path
@@ -63,6 +67,7 @@ class Run:
     config: TrainConfig
     workers: int
     resume: bool
+    table: Mapping[str, Any] = field(default_factory=dict)
 
 
 def train(run: Run, processes: Processes, features: PerceptualFeatures | None) -> int:
@@ -80,10 +85,9 @@ def train(run: Run, processes: Processes, features: PerceptualFeatures | None) -
     if processes.is_main:
         claim_run_folder(run)
         if planner.crowded_speakers:
-            print(
+            log.note(
                 f"{planner.crowded_speakers} speakers have so few videos that a batch of {planner.groups_per_batch} "
-                "videos can hold all of them: their banks are then of another target's video",
-                file=sys.stderr,
+                "videos can hold all of them: their banks are then of another target's video"
             )
     processes.wait_for_all()
     trainer = Trainer(run.config, processes, features)
@@ -91,9 +95,29 @@ def train(run: Run, processes: Processes, features: PerceptualFeatures | None) -
         trainer.recipe.fit(run.dataset)
     if processes.is_main:
         write_run_config(run.folder, to_dict(run.config), describe_dataset(run.dataset))
+        write_run_file(run.folder / RUN_FILE, "train", run.table, RUN_FILE_TOLD)
+        for warning in run.dataset.warnings:
+            log.warn(printable(warning))
     # Listen before the helper processes start, so that a signal during the first seconds is not fatal either.
     with watched_signals() as stop:
         return _Session(run, trainer, planner, stop).run()
+
+
+def forecast(seconds: float, steps: int) -> str:
+    """What the user should know of a training on a CPU whose first step took so long, if it will take hours.
+
+    Args:
+        seconds: that the first step took.
+        steps: still to do.
+    """
+    hours = seconds * steps / 3600
+    if hours < LONG_HOURS:
+        return ""
+    whole = f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours"
+    return (
+        f"the first step took {seconds:.1f} s on this CPU: the {steps} steps to come will take about {whole}; use a "
+        "GPU, or have a small network in minutes with --preset cpu (Ctrl-C saves and stops)"
+    )
 
 
 def make_planner(run: Run, processes: Processes) -> BatchPlanner:
@@ -134,6 +158,14 @@ def claim_run_folder(run: Run) -> None:
         )
 
 
+def flattened(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with those of nested classes among them."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    return flat
+
+
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     """What a run notes about its data."""
     return {
@@ -150,7 +182,7 @@ def _restore(run: Run, trainer: Trainer) -> bool:
     found = load_latest(run.folder)
     if found is None:
         if trainer.processes.is_main:
-            print(f"{run.folder}: no checkpoint to resume from, starting at step 0", file=sys.stderr)
+            log.note(f"{run.folder}: no checkpoint to resume from, starting at step 0")
         return False
     path, payload = found
     missing = {"config", "dataset_digest", "step"} - payload.keys()
@@ -170,11 +202,8 @@ def _restore(run: Run, trainer: Trainer) -> bool:
     # Through the classes: a checkpoint from before a setting was there has its default.
     there, wanted = (to_dict(config) for config in (checkpoint_config(payload, path), run.config))
     free = FREE_SETTINGS if run.config.decay_share == 0 else FREE_SETTINGS - {"steps"}  # the rate depends on them
-    differing = [
-        f"{name} {there[name]!r} there, {wanted[name]!r} now"
-        for name in wanted
-        if name not in free and there[name] != wanted[name]
-    ]
+    then, now = (flattened({key: each[key] for key in each if key not in free}) for each in (there, wanted))
+    differing = [f"{key} {then.get(key)!r} there, {now[key]!r} now" for key in now if then.get(key) != now[key]]
     if differing:
         raise InputError(f"{path}: other settings ({'; '.join(differing)}); give the same, or another --out")
     try:
@@ -240,9 +269,13 @@ class _Session:
         )
 
     def _loop(self, source: WaitTimer[Batch]) -> int:
+        began: float | None = time.perf_counter()
         while self.trainer.step_count < self.config.steps:
             losses = self.trainer.step(source)
             step = losses.step
+            if began is not None and self.processes.is_main and self.trainer.device.type == "cpu":
+                self._forecast(time.perf_counter() - began, self.config.steps - step)
+            began = None
             stopping = self._agreed_to_stop()
             ending = step == self.config.steps or stopping
             saving = step % self.config.checkpoint_every == 0 or ending
@@ -267,12 +300,17 @@ class _Session:
             if self.monitor is not None:
                 self.monitor.add(losses.step, terms, waited_seconds, last=ending and not self.unread)
 
+    def _forecast(self, seconds: float, steps: int) -> None:
+        told = forecast(seconds, steps)
+        if told:
+            log.warn(told)
+
     def _warn(self, step: int, terms: dict[str, float]) -> None:
         """Say once, early on, what the recipe finds wrong with the losses."""
         if step == math.ceil(self.config.steps * CONCERN_SHARE) and self.processes.is_main:
             concern = self.trainer.recipe.concern(terms)
             if concern:
-                tqdm.write(f"warning: after {step} steps {concern}", file=sys.stderr)
+                log.warn(f"after {step} steps {concern}")
 
     def _agreed_to_stop(self) -> bool:
         """Whether any process has had a signal: all of them must leave after the same step."""
@@ -297,5 +335,5 @@ class _Session:
     def _report_stop(self, step: int) -> int:
         if self.processes.is_main:
             name = self.stop.signal.name if self.stop.signal else "a signal to another process"
-            tqdm.write(f"stopped by {name} after step {step}, saved; go on with --resume", file=sys.stderr)
+            log.warn(f"stopped by {name} after step {step}, saved; go on with --resume")
         return INTERRUPTED if self.stop.signal == signal.SIGINT else EXIT_PREEMPTED

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from pipeline import log
 from pipeline.building.earlier import set_aside
 from pipeline.building.plan import Plan
 from pipeline.building.record import ChunkResult, load_chunks, save_chunk
@@ -62,7 +61,9 @@ def find_changes(out: Path, root: Path, plan: Plan) -> Changes:
         answers = threads.map(
             lambda name: has_changed(paths[name], doubtful[name].stamp, doubtful[name].sha256), looked_at
         )
-        bar = tqdm(answers, "reading sources whose time has changed", len(looked_at), unit="video", delay=1)
+        bar = log.progress(
+            answers, "reading sources whose time has changed", total=len(looked_at), unit="videos", delay=1
+        )
         changed = {name for name, is_new in zip(looked_at, bar, strict=True) if is_new}
     if looked_at and os.access(out, os.W_OK):
         _note(out, records, {name: now[name] for name in looked_at}, changed)

@@ -9,10 +9,15 @@ import logging
 import os
 import sys
 import warnings
+from functools import partial
+from types import TracebackType
+from typing import Any
 
 import luigi.configuration
+from luigi.cmdline_parser import CmdlineParser
+from luigi.task_register import Register, TaskClassException
 
-from pipeline.cli import one_line
+from pipeline.cli import Parser, nearest, one_line, printable
 from pipeline.errors import FlnetError
 
 # A failed Luigi run exits 0 unless these are set.
@@ -54,6 +59,41 @@ def apply() -> None:
     logger = logging.getLogger("luigi-interface")
     if not any(isinstance(existing, _OneLine) for existing in logger.filters):
         logger.addFilter(_OneLine())
+        sys.excepthook = partial(_unknown_task, sys.excepthook)
+        CmdlineParser._build_parser = staticmethod(_with_our_errors(CmdlineParser._build_parser))
+
+
+def name_program(name: str) -> None:
+    """What stands in front of errors, in place of Luigi's ERROR."""
+    _OneLine.program = name
+
+
+def _with_our_errors(build: Any) -> Any:
+    """Luigi's own parser, whose errors would be preceded by fifty lines of flags, with our one line."""
+
+    def made(*args: Any, **kwargs: Any) -> Any:
+        parser = build(*args, **kwargs)
+        parser.__class__ = Parser
+        return parser
+
+    return made
+
+
+def _unknown_task(earlier: Any, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The name of a task that there is not, on one line with the nearest one; anything else as ever."""
+    if not issubclass(kind, TaskClassException):
+        earlier(kind, error, trace)
+        return
+    # "No task NAME. Did you mean…" or "No task NAME. Candidates are…"
+    name = str(error).removeprefix("No task ").partition(". ")[0]
+    tasks = [known for known in Register.task_names() if not known.startswith("_")]
+    ours = [known for known in tasks if not _is_of_luigi(Register.get_task_cls(known))]
+    suggested = nearest(name, ours) or f"; there are {', '.join(ours)}"
+    print(printable(f"luigi: there is no task {name}{suggested}"), file=sys.stderr)
+
+
+def _is_of_luigi(task: type[Any]) -> bool:
+    return task.__module__.partition(".")[0] == "luigi"
 
 
 def _names_scheduler() -> bool:
@@ -73,8 +113,12 @@ def _default(section: str, name: str, value: str) -> None:
 class _OneLine(logging.Filter):
     """Errors that the user can mend lose their traceback (kept with --log-level DEBUG)."""
 
+    program = ""  # what stands in front of errors, if not Luigi's ERROR
+
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
+        if self.program and record.levelno >= logging.ERROR:
+            record.levelname = self.program
         if isinstance(error, (FlnetError, OSError)) and not logging.getLogger(record.name).isEnabledFor(logging.DEBUG):
             if "Worker" in str(record.msg):  # a task's error comes while the bar is drawn: go below it
                 record.levelname = f"\n{record.levelname}"

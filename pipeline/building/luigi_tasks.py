@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 import atexit
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import luigi
 
+from pipeline import log
 from pipeline.building.changes import Changes, find_changes, listed_changes, restore_records
 from pipeline.building.chunk import BACKENDS
 from pipeline.building.earlier import index_earlier
 from pipeline.building.finish import dataset_done, finish, forget_transient, summary
+from pipeline.building.forecast import forecast, told
 from pipeline.building.luigi_chunk import Done, PrepareChunk
 from pipeline.building.plan import Plan, load_inventory, load_plan, make_plan, save_inventory, save_plan
 from pipeline.building.progress import Progress
 from pipeline.building.record import chunk_done
 from pipeline.building.upkeep import keep_apart, lock_folder, tidy
 from pipeline.cli import printable
-from pipeline.corpora import Inventory, Source, as_inventory, exclude, warned_of_single_clips
+from pipeline.corpora import (
+    Inventory,
+    Source,
+    as_inventory,
+    exclude,
+    warned_of_single_clips,
+    warned_of_splits,
+)
 from pipeline.errors import BuildError, InputError
 from pipeline.layout import DATASET_FILE, inventory_file, plan_file
 from pipeline.preparing.video import load_models
+from pipeline.run_file import RUN_FILE, task_table, write_run_file
 from pipeline.settings import AFTER_DAMAGE, CENTRE_NAMES, SCENES, Settings, digest_of
 from pipeline.shards.dataset import BANKS_FROM, open_dataset
 from pipeline.shards.schema import STORAGES
 from pipeline.tracking import TrackSettings
 from pipeline.tracking.landmark_model import landmark_model_path
 
+RUN_FILE_TOLD = "All that this dataset was built with; flnet build takes it with --config."
+OF_ONE_RUN = ("rank", "num_ranks", "retry_failed", "rescan")  # flags that another run is not to have
 _DEFAULT = Settings()
 
 
@@ -207,6 +218,7 @@ class Build(luigi.Task):  # type: ignore[misc]
             )
         if self.exclude:
             inventory = exclude(inventory, Path(self.exclude))
+        inventory = warned_of_splits(inventory)
         return warned_of_single_clips(inventory) if self.bank_from == "other" else inventory
 
     def _make_plan(self) -> Plan:
@@ -247,6 +259,27 @@ class Build(luigi.Task):  # type: ignore[misc]
             for chunk in self._share
         ]
 
+    def prepare_to_start(self) -> None:
+        """Say what is to come, and write down what was said."""
+        out = Path(self.out)
+        waiting = [chunk for chunk in self._share if not chunk_done(out, chunk)]
+        videos = [video for chunk in waiting for video in chunk.videos]
+        line, warning = told(forecast(Path(self.corpus_root), videos), out, self.storage)
+        log.note(printable(line))
+        if warning:
+            log.warn(printable(warning))
+        write_run_file(
+            out / RUN_FILE,
+            self.command,
+            task_table(self, without=("rank", "num_ranks", "retry_failed", "rescan")),
+            RUN_FILE_TOLD,
+        )
+
+    @property
+    def command(self) -> str:
+        """The command of `flnet` that this is; a task of the user's own is none, and its table is called as it is."""
+        return f"build {self.task_family.removeprefix('Build').lower()}"
+
     def output(self) -> luigi.Target:
         return Done(Path(self.out) / DATASET_FILE, lambda: self.dataset_done or self._waits_for_others())
 
@@ -274,7 +307,8 @@ def _announce(task: luigi.Task, _dependency: luigi.Task) -> None:
     """Luigi found something to do: show the build's progress from now on."""
     if isinstance(task, Build) and task.progress is None:
         for warning in task.inventory.warnings:
-            print(printable(f"warning: {warning}"), file=sys.stderr)
+            log.warn(printable(warning))
+        task.prepare_to_start()
         load_models(landmark_model_path(Path(task.landmark_model) if task.landmark_model else None))  # forks share them
         task.progress = Progress(Path(task.out), task.plan)
         task.progress.start()

@@ -6,8 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from tqdm import tqdm
-
+from pipeline import log
 from pipeline.building.plan import Plan
 from pipeline.building.record import load_chunks
 from pipeline.layout import WORK, chunk_file
@@ -31,7 +30,9 @@ class Progress(threading.Thread):
         """Draw the bar: videos, frames a second, failures, time left."""
         self._count()
         frames_before, start = self._frames(), time.monotonic()
-        with tqdm(total=len(self._plan.videos), initial=len(self._counted), unit="video", desc="videos") as bar:
+        with log.progress(
+            what="building", total=len(self._plan.videos), initial=len(self._counted), unit="videos"
+        ) as bar:
             ended = False
             while not ended and bar.n < bar.total:
                 ended = self._ended.wait(POLL_SECONDS)

@@ -11,6 +11,7 @@ from pipeline.corpora.source import (
     as_inventory,
     left_aside_lines,
     warned_of_single_clips,
+    warned_of_splits,
 )
 from pipeline.corpora.splits import seeded_splits
 from pipeline.corpora.table import clip_of, scan_table, table_digest
@@ -35,4 +36,5 @@ __all__ = [
     "table_digest",
     "video_tree",
     "warned_of_single_clips",
+    "warned_of_splits",
 ]

@@ -11,6 +11,7 @@ from typing import Any, overload
 
 from pipeline.errors import InputError
 from pipeline.rules import from_json
+from pipeline.shards.dataset import split_warnings
 
 SPLITS = ("train", "val", "test")
 PICTURES_FPS = 25.0  # of a folder of pictures whose row does not say
@@ -200,6 +201,15 @@ def warned_of_single_clips(inventory: Inventory) -> Inventory:
     )
     warning = f"{len(alone)} {have} then its own in spite of --bank-from other ({named(alone)})"
     return replace(inventory, warnings=[*inventory.warnings, warning])
+
+
+def warned_of_splits(inventory: Inventory) -> Inventory:
+    """The inventory with a warning of what its splits lack."""
+    people: dict[str, set[str]] = {}
+    for source in inventory.sources:
+        people.setdefault(source.split, set()).add(one_name(source.speaker))
+    lacking = split_warnings({split: len(names) for split, names in people.items()})
+    return replace(inventory, warnings=[*inventory.warnings, *lacking])
 
 
 def one_name(name: str) -> str:

@@ -8,7 +8,7 @@ from pipeline.decode.frame import Colour, Frame, Plane
 from pipeline.decode.pictures import PICTURE_COLOUR, PictureReader, picture_planes
 from pipeline.decode.reader import AHEAD_PICTURES, VideoReader, read_frames
 from pipeline.decode.sound import SOUND_OPTIONS, has_sound
-from pipeline.decode.stream import CONTAINERS
+from pipeline.decode.stream import CONTAINERS, stated_length
 
 __all__ = [
     "AHEAD_PICTURES",
@@ -24,4 +24,5 @@ __all__ = [
     "has_sound",
     "picture_planes",
     "read_frames",
+    "stated_length",
 ]

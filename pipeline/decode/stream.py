@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import av
 from av.stream import Disposition
 
 MAX_PIXELS = 8192 * 8192  # a larger picture is refused by the decoder, before memory is spent
@@ -33,6 +35,20 @@ def choose_stream(container: Any) -> tuple[Any, str]:
     if pictures:
         return None, f"it has no video stream, only {' and '.join(filter(None, (sound, 'a cover picture')))}"
     return None, "it has no video stream" + (f", only {sound}" if sound else "")
+
+
+def stated_length(path: Path) -> tuple[float, float] | None:
+    """Seconds and frames a second that a file says it has, unproved; None where it does not say, or is no video."""
+    try:
+        with av.open(f"file:{path}", options=OPTIONS) as container:
+            stream, _ = choose_stream(container)
+            if stream is None:
+                return None
+            length = stream.duration * stream.time_base if stream.duration else (container.duration or 0) / 1e6
+            rate = float(stream.average_rate or 0)
+    except (av.error.FFmpegError, OSError, ValueError):
+        return None
+    return (float(length), rate) if length > 0 and rate > 0 else None
 
 
 def _rank(stream: Any) -> tuple[bool, bool, int, int]:

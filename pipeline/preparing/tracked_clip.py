@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
-from pipeline import geometry
+from pipeline import geometry, log
 from pipeline.cli import printable
 from pipeline.clips import frames_at
 from pipeline.decode import Frame
@@ -69,7 +67,7 @@ def track_clip(path: Path, settings: Settings, landmark_model: Path, role: str, 
     """
     if not path.is_file():
         raise InputError(f"{path}: no such {role} video")
-    with tqdm(desc=f"finding the {role}'s face", unit=" frames", disable=not progress) as bar:
+    with log.progress(what=f"finding the {role}'s face", unit="frames", disable=not progress) as bar:
 
         def show(place: int, _frame: Frame, _landmarks: Points) -> None:
             bar.update(place + 1 - bar.n)
@@ -77,9 +75,9 @@ def track_clip(path: Path, settings: Settings, landmark_model: Path, role: str, 
         track = follow(path, settings.track, landmark_model, show)
     if progress:
         for text in track.notes:
-            tqdm.write(f"note: {path}: {text}", file=sys.stderr)
+            log.note(f"{path}: {text}")
         for text in track.warnings:
-            tqdm.write(f"warning: {path}: {printable(text)}", file=sys.stderr)
+            log.warn(f"{path}: {printable(text)}")
     return crop_track(path, track, settings, role)
 
 

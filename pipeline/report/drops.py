@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from pipeline import log
 from pipeline.child_process import CrashError, run_in_child
 from pipeline.clips import frames_at
 from pipeline.content import known_checksum
@@ -66,7 +66,7 @@ def drop_examples(gathered: Gathered, sources: Path | None, progress: bool) -> l
     """
     entries = gathered.entries
     happened = [reason for reason in SHOWN if any(reason in entry.drops for entry in entries)]
-    bar = tqdm(happened, "dropped frames", unit="reason", delay=1, disable=not progress)
+    bar = log.progress(happened, "dropped frames", unit="reasons", delay=1, disable=not progress)
     return [_example(gathered, sources, reason) for reason in bar]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas
-from tqdm import tqdm
 
+from pipeline import log
 from pipeline.errors import DatasetError
 from pipeline.layout import MANIFEST_FILE, WORK, track_file
 from pipeline.manifest import read_manifest
@@ -100,9 +100,9 @@ def gather(dataset: Dataset, progress: bool = False) -> Gathered:
     entries = []
     tracks = 0
     names = table.columns.tolist()
-    for values in tqdm(
-        table.sort_values("id", kind="stable").itertuples(index=False), "tracks", len(table), delay=1, unit="video",
-        disable=not progress,
+    for values in log.progress(
+        table.sort_values("id", kind="stable").itertuples(index=False), "tracks", total=len(table), delay=1,
+        unit="videos", disable=not progress,
     ):  # fmt: skip
         row = dict(zip(names, values, strict=True))
         track = read_track(dataset, row["id"], row["sha256"])
@@ -157,7 +157,7 @@ def _measure_all(dataset: Dataset, progress: bool) -> dict[str, Measures]:
     paths = dataset.shard_paths()
     total = sum(map(len, proven_entries(paths)))
     found = {}
-    with tqdm(desc="measuring", total=total, delay=1, unit="video", disable=not progress) as bar:
+    with log.progress(what="measuring", total=total, delay=1, unit="videos", disable=not progress) as bar:
         for path in paths:
             with ShardReader(path) as reader:
                 for video in reader.entries:

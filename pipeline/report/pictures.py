@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from tqdm import tqdm
 
+from pipeline import log
 from pipeline.report.gather import Entry
 from pipeline.shards import ShardReader
 
@@ -53,7 +53,7 @@ def video_pictures(entries: Sequence[Entry], chosen: Sequence[int], progress: bo
         in tenths of a crop pixel.
     """
     shown = {}
-    for place in tqdm(sorted(chosen), "pictures", unit="video", delay=1, disable=not progress):
+    for place in log.progress(sorted(chosen), "pictures", unit="videos", delay=1, disable=not progress):
         found = entries[place].measures
         if found is not None:
             with ShardReader(found.shard) as reader:

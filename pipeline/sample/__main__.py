@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 
-from pipeline.cli import run
+from pipeline.cli import Parser, run
 from pipeline.errors import InputError
 from pipeline.sample.corpus import write_sample_corpus
 
@@ -21,7 +21,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m pipeline.sample",
         description="Draw talking heads as H.264 clips in TCD-TIMIT's layout, with their exact landmarks under truth/. "
         "Clips already complete are kept, so an interrupted run continues.",

@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import joblib
 import numpy as np
-from tqdm import tqdm
 
+from pipeline import log
 from pipeline.corpora.timit import published_volunteers
 from pipeline.errors import InputError
 from pipeline.files import atomic_write, sha256_of
@@ -94,7 +94,7 @@ def write_sample_corpus(
     plans = plan_corpus(speakers, clips, seconds, fps, size, seed)
     _refuse_other_clips(root, plans)
     by_speaker = [plans[i : i + clips] for i in range(0, len(plans), clips)]
-    with tqdm(total=len(plans), unit="clip", desc="sample corpus", disable=None) as bar:
+    with log.progress(what="drawing the sample corpus", total=len(plans), unit="clips", delay=1) as bar:
         if workers == 1:
             for plan in plans:
                 write_clip(root, plan)

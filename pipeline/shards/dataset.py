@@ -72,6 +72,13 @@ class Dataset:
         """Names of the splits that hold at least one video."""
         return tuple(sorted(self.contents["splits"]))
 
+    @property
+    def warnings(self) -> list[str]:
+        """What its user should know before training on it: what its build said, and what its splits lack."""
+        sizes, said = self.contents["splits"], self.contents.get("warnings")
+        speakers = {name: sizes[name].get("speakers") if isinstance(sizes, Mapping) else None for name in sizes}
+        return list(dict.fromkeys([*(map(str, said) if isinstance(said, list) else ()), *split_warnings(speakers)]))
+
     def shard_paths(self, split: str | None = None) -> list[Path]:
         """Where the shards of a split (or all) lie.
 
@@ -96,6 +103,20 @@ class Dataset:
             for e in entries
         ]
         return sorted(videos, key=lambda video: (video.speaker, video.id))
+
+
+def split_warnings(speakers: Mapping[str, object]) -> list[str]:
+    """What splits lack that training and measuring want.
+
+    Args:
+        speakers: how many each split has; None where that is not known.
+    """
+    found = []
+    if not {"test", "val"} & set(speakers):
+        found.append("there is no test split: nothing can be measured on people whom the network has not seen")
+    if speakers.get("train") == 1:
+        found.append("there is one speaker to train on: the network will know this face alone")
+    return found
 
 
 def open_dataset(root: str | Path) -> Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,11 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+PROGRESS = re.compile("note: |building: ")
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def interrupted(command: list[str], seconds: float, folder: Path) -> tuple[int, list[str], list[int]]:
-    """Run a command as a terminal does, and press Ctrl-C: its status, what it said below its bars, who is left."""
+    """Run a command as a terminal does, and press Ctrl-C: its status, what it said beside its progress, who is left."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     running = subprocess.Popen(
         command,
@@ -30,7 +32,7 @@ def interrupted(command: list[str], seconds: float, folder: Path) -> tuple[int, 
     time.sleep(seconds)
     os.killpg(running.pid, signal.SIGINT)
     _, said = running.communicate(timeout=30)
-    lines = [line for line in said.replace("\r", "\n").splitlines() if line.strip() and "|" not in line]
+    lines = [line for line in said.replace("\r", "\n").splitlines() if line.strip() and not PROGRESS.match(line)]
     deadline = time.monotonic() + 10
     while (left := session(running.pid)) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from model.experiments.child import last_words, locked, run_command
+from model.experiments.child import FLNET, last_words, locked, run_command
 
 # Stands for a training: it says that it is there, and on SIGTERM takes a moment to save.
 CHILD = """
@@ -34,7 +34,7 @@ from pathlib import Path
 from model.experiments.child import locked, run_command
 folder = Path(sys.argv[1])
 with locked(folder / "lock") as lock:
-    print(run_command("child", [str(folder)], folder / "log", 1, lock))
+    print(run_command(["-m", "child", str(folder)], folder / "log", 1, lock))
 """
 
 
@@ -55,6 +55,14 @@ def wait_for(path: Path) -> None:
     while not path.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert path.exists()
+
+
+def test_programs_are_ours_whatever_the_current_folder_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("model", "pipeline", "flnet"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(99)")
+    monkeypatch.chdir(tmp_path)
+    assert run_command([*FLNET, "check", "nowhere"], tmp_path / "log", 1) == 1
+    assert last_words(tmp_path / "log").startswith("flnet: nowhere/dataset.json: no finished dataset here")
 
 
 def is_locked(path: Path) -> bool:
@@ -91,9 +99,9 @@ def test_a_killed_parent_takes_its_child_along_which_saves_under_the_lock(
 
 def test_the_status_and_the_last_words_are_kept(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    assert run_command("model.train", ["--shards", str(tmp_path / "none")], log, 1) == 1
+    assert run_command([*FLNET, "train", "--shards", str(tmp_path / "none")], log, 1) == 1
     assert last_words(log) == (
-        f"python -m model.train: {tmp_path}/none/dataset.json: no finished dataset here; build one first, or finish "
+        f"flnet train: {tmp_path}/none/dataset.json: no finished dataset here; build one first, or finish "
         "the build that is there"
     )
     assert log.read_text().startswith("$ ")

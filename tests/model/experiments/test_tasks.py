@@ -75,7 +75,7 @@ def test_what_diverges_has_its_row_and_the_status_tells(tiny_dataset: Path, tmp_
         assert "table1.md is written, but these diverged: timit/x2face-0" in error
         table = (tmp_path / "table1.md").read_text()
         assert "| X2Face, 5 sources | diverged | diverged |" in table.splitlines()
-        assert "timit/x2face-0 diverged: python -m model.train: step 2: L_1 is nan" in table
+        assert "timit/x2face-0 diverged: flnet train: step 2: L_1 is nan" in table
     assert not RunFolder(tmp_path, "timit", "x2face-published", 0).last_checkpoint.exists()
 
 
