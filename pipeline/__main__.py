@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Look after a dataset. To build one: luigi --module pipeline BuildTimit --help",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="check|report")
+    # python -m pipeline check
     check = commands.add_parser(
         "check",
         help="verify every shard and print the dataset's digest",
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "the same); what a checksum proves to be as it was built stays, and whatever no build made",
     )
     check.set_defaults(run=_check)
+    # python -m pipeline report
     report = commands.add_parser(
         "report",
         help="write a page that shows the dataset, to <dataset>/report/index.html",
