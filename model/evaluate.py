@@ -99,6 +99,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     inference = inference_settings(args)
     device = choose_device(args.device)
     dataset = open_dataset(args.shards)
+    # Everybody who is measured, by name; ready pictures are compared at the first network's size.
     checkpoints = [path for path in (args.checkpoint, *args.compare) if path is not None]
     trained = load_all(checkpoints, device)
     asked: dict[str, Answerer] = {
@@ -113,6 +114,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         if args.write_questions is None:
             raise InputError("name somebody to be measured: --checkpoint or --answers, or give --write-questions")
         return 0
+    # Before anything is measured: a figure that is demanded and cannot be had is an error now.
     measures = choose_measures(measure_options(args), device)
     found = {
         name: evaluate(
@@ -127,6 +129,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         )
         for name, answerer in asked.items()
     }
+    # Beside the first network's run, unless the user says where.
     run_folder = next((network.checkpoint.parent.parent for network in trained.values()), Path())
     folder = args.out or run_folder / "evaluation"
     left_out = [*measures.left_out, *_resized(asked)]

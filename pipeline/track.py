@@ -103,6 +103,7 @@ def follow(
             landmarks += (nowhere if seen.landmarks is None else seen.landmarks).tobytes()
             score.append(np.nan if seen.landmarks is None else seen.score)
             faces.append(seen.faces)
+    # Only the whole video tells which of its times are wrong, and who is who.
     times = mended_times(np.array(pts_seconds, np.float64), reader.fps)
     return Track(
         reader.chosen_fps or times.fps,

@@ -68,12 +68,12 @@ class NetworkAnswers:
 
     @property
     def sees_target(self) -> bool:
-        """The network's."""
+        """Whether the network reads motion from the target image, as X2Face does."""
         return self.network.sees_target
 
     @property
     def device(self) -> torch.device:
-        """The network's."""
+        """Where the network's weights are."""
         return next(self.network.parameters()).device
 
     @property
@@ -91,7 +91,7 @@ class NetworkAnswers:
         return self.network.answer(question, **self.inference.options_for(self.network))
 
     def columns(self, question: Question) -> dict[str, Tensor]:
-        """The network's."""
+        """What the network makes, step by step."""
         return self.network.columns(question, **self.inference.options_for(self.network))
 
 

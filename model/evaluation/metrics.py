@@ -46,7 +46,7 @@ class Metric(Protocol):
     """What `model.evaluate` measures with."""
 
     def update(self, batch: AnsweredBatch) -> None:
-        """Take in one batch."""
+        """Take in one batch; batches come in the order of the frames, a speaker's and a video's together."""
 
     def scores(self, speaker: str | None) -> Scores:
         """The figures over one speaker's frames, or over all frames (None); without those that there are not."""
@@ -94,7 +94,7 @@ class FrameMetric:
         self._means = Means()
 
     def update(self, batch: AnsweredBatch) -> None:
-        """Take in one batch."""
+        """Note every frame's values."""
         for answer, images in batch.answers.items():
             for figure, values in self._figures(images, batch).items():
                 self._means.add(batch.speaker, answer, figure, values)
@@ -143,7 +143,7 @@ class FidMetric:
         self._speakers: dict[str, Scores] = {}
 
     def update(self, batch: AnsweredBatch) -> None:
-        """Take in one batch."""
+        """Add the images' features to the speaker's moments, closing those of the one before."""
         if batch.speaker != self._speaker:
             self._close()
             if batch.speaker in self._speakers:

@@ -62,6 +62,7 @@ def choose_measures(options: MeasureOptions, device: torch.device) -> Measures:
     ]
     left_out: list[str] = []
 
+    # What needs weights is measured on demand, and without one where they are at hand.
     def load(name: str, demanded: bool | None, make: Callable[[bool], Callable[[], Metric]]) -> None:
         if demanded is False:
             return

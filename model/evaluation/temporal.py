@@ -33,7 +33,7 @@ class TemporalMetric:
         self._last: AnsweredBatch | None = None
 
     def update(self, batch: AnsweredBatch) -> None:
-        """Take in one batch."""
+        """Note the values of every pair that ends in this batch."""
         frames = batch if self._last is None or self._last.video != batch.video else _joined(self._last, batch)
         self._last = _last_frame(batch)
         consecutive = (frames.frame_index.diff() == 1).to(frames.target.device)

@@ -188,6 +188,7 @@ def _restore(run: Run, trainer: Trainer) -> bool:
     missing = {"config", "dataset_digest", "step"} - payload.keys()
     if missing:
         raise InputError(f"{path}: not a training run's checkpoint, it lacks {', '.join(sorted(missing))}")
+    # The same data and the same protocol: else the steps so far would be another run's.
     if payload["dataset_digest"] != run.dataset.digest:
         raise InputError(
             f"{path}: was trained on another dataset ({str(payload['dataset_digest'])[:12]}…, --shards has "

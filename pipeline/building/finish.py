@@ -64,6 +64,7 @@ def finish(
     Raises:
         BuildError: more videos failed, or none arrived. The manifest is written all the same, the dataset is not.
     """
+    # The manifest first, whatever the verdict: it says which videos failed, and why.
     chunks = [load_chunk(chunk_file(out, chunk.name)) for chunk in plan.chunks]
     rows = [ManifestRow(result, root, done.shard) for done in chunks for result in done.results]
     write_manifest(out / MANIFEST_FILE, rows)
@@ -71,6 +72,7 @@ def finish(
     if (verdict := _verdict(out, results, max_failures)) is not None:
         _forget_records(out, plan, chunks)
         raise verdict
+    # What a reader needs to find and check every shard without opening it.
     shards = [
         {
             "path": done.shard,
@@ -98,8 +100,10 @@ def finish(
         "manifest_sha256": sha256_of(out / MANIFEST_FILE),
     }
     contents["contents_sha256"] = contents_digest(contents)
+    # From here on the dataset is there, and complete.
     with atomic_write(out / DATASET_FILE) as temporary:
         temporary.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
+    # Only now is it certain that nobody needs what it does not name.
     _remove_stale_shards(out, {str(shard["path"]) for shard in shards})
     forget_earlier(out, plan)
     if removed := tidy(out, plan):

@@ -10,27 +10,19 @@ from typing import Any
 import luigi
 
 from pipeline import log
-from pipeline.building.changes import Changes, find_changes, listed_changes, restore_records
+from pipeline.building.begin import Order, begin
+from pipeline.building.changes import listed_changes
 from pipeline.building.chunk import BACKENDS
-from pipeline.building.earlier import index_earlier
-from pipeline.building.finish import dataset_done, finish, forget_transient, summary
+from pipeline.building.finish import dataset_done, finish, summary
 from pipeline.building.forecast import forecast, told
 from pipeline.building.luigi_chunk import Done, PrepareChunk
-from pipeline.building.plan import Plan, load_inventory, load_plan, make_plan, save_inventory, save_plan
 from pipeline.building.progress import Progress
 from pipeline.building.record import chunk_done
-from pipeline.building.upkeep import keep_apart, lock_folder, tidy
+from pipeline.building.upkeep import keep_apart
 from pipeline.cli import printable
-from pipeline.corpora import (
-    Inventory,
-    Source,
-    as_inventory,
-    exclude,
-    warned_of_single_clips,
-    warned_of_splits,
-)
-from pipeline.errors import BuildError, InputError
-from pipeline.layout import DATASET_FILE, inventory_file, plan_file
+from pipeline.corpora import Source, as_inventory
+from pipeline.errors import InputError
+from pipeline.layout import DATASET_FILE
 from pipeline.preparing.video import load_models
 from pipeline.run_file import RUN_FILE, task_table, write_run_file
 from pipeline.settings import AFTER_DAMAGE, CENTRE_NAMES, SCENES, Settings, digest_of
@@ -148,15 +140,9 @@ class Build(luigi.Task):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # At once: bad flags end the command before anything is scheduled.
+        # At once, for of what goes wrong here Luigi makes one line and an end, of what goes wrong later a failed task.
         self._check_flags()
-        alone = self.num_ranks == 1 and luigi.interface.core().local_scheduler
-        lock_folder(Path(self.out), shared=not alone)
-        self.inventory = self._inventory()
-        self.changes = Changes()
-        self.plan = self._make_plan()
-        if alone and (removed := tidy(Path(self.out), self.plan)):
-            print(printable(removed))
+        self.inventory, self.plan, self.changes = begin(self._order)
         self._share = self.plan.chunks[self.rank :: self.num_ranks]
 
     def sources(self) -> Sequence[Source]:
@@ -191,6 +177,22 @@ class Build(luigi.Task):  # type: ignore[misc]
             track=TrackSettings(subpixel=self.subpixel_landmarks),
         )
 
+    @property
+    def _order(self) -> Order:
+        return Order(
+            out=Path(self.out),
+            root=Path(self.corpus_root),
+            corpus=self.corpus,
+            settings=self._settings,
+            listing=digest_of([self.task_family, self.source_options()]),
+            sources=self.sources,
+            exclude=Path(self.exclude) if self.exclude else None,
+            bank_from=self.bank_from,
+            rescan=self.rescan,
+            retry_failed=self.retry_failed,
+            alone=self.num_ranks == 1 and luigi.interface.core().local_scheduler,
+        )
+
     def _check_flags(self) -> None:
         if not self.corpus_root:
             raise InputError(f"{self.task_family} needs the corpus: name its folder with --corpus-root")
@@ -201,43 +203,8 @@ class Build(luigi.Task):  # type: ignore[misc]
             raise InputError(f"--rank must be in [0, --num-ranks {self.num_ranks}), got {self.rank}")
         if self.joblib_backend == "dask" and not self.dask_scheduler:
             raise InputError("--joblib-backend dask needs --dask-scheduler host:port")
-        assert self._settings  # checked when they are made, before the corpus is read
+        _ = self._settings  # checked as they are made, before the corpus is looked through
         landmark_model_path(self._model)
-        _ = self._settings  # which checks itself, before the corpus is looked through
-
-    def _inventory(self) -> Inventory:
-        """What is to be built: the list of the first run, unless `--rescan` asks for a new one, less `--exclude`."""
-        options = digest_of([self.task_family, self.source_options()])
-        path, root = inventory_file(Path(self.out), options), Path(self.corpus_root)
-        if self.rescan or not path.is_file():
-            save_inventory(path, as_inventory(self.sources()), first_wins=not self.rescan)
-        inventory = load_inventory(path)
-        if root.is_dir() and not any((root / source.path).exists() for source in inventory):
-            raise InputError(
-                f"{root}: holds none of the videos that {path} lists; choose another --out, or add --rescan"
-            )
-        if self.exclude:
-            inventory = exclude(inventory, Path(self.exclude))
-        inventory = warned_of_splits(inventory)
-        return warned_of_single_clips(inventory) if self.bank_from == "other" else inventory
-
-    def _make_plan(self) -> Plan:
-        """The plan; what is finished of it but was made of other content, or shall be tried again, is undone."""
-        out = Path(self.out)
-        plan = make_plan(self.corpus, self.inventory, self._settings)
-        path = plan_file(out, plan.digest)
-        try:
-            load_plan(path)
-        except BuildError:  # there is none, or a damaged one
-            save_plan(path, plan)
-        restore_records(out, plan)
-        if self.retry_failed:
-            forget_transient(out, plan)
-        self.changes = find_changes(out, Path(self.corpus_root), plan)
-        if str(self.changes):
-            print(printable(f"{out}: {self.changes}"))
-        index_earlier(out, plan)
-        return plan
 
     @property
     def notes(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def exclude(inventory: Inventory, file: Path) -> Inventory:
         InputError: the file cannot be read, a line is wrong, none of the lines fits the corpus, or all of it is named.
     """
     frames, lines = read_unwanted(file)
+    # Names as the user's editor may have composed them.
     ids = {unicodedata.normalize("NFC", source.id): source.id for source in inventory.sources}
     ids |= {source.id: source.id for source in inventory.sources}
     unwanted: dict[str, Ranges | None] = {}
@@ -42,6 +43,7 @@ def exclude(inventory: Inventory, file: Path) -> Inventory:
             f"{file}: none of its {lines} lines names a clip of the corpus (the first: {strangers[0]}); "
             "an id is a path below the corpus root as in manifest.csv"
         )
+    # A clip that is named as a whole goes; of others the stretches are noted.
     sources = [
         replace(source, excluded=unwanted.get(source.id) or ())
         for source in inventory.sources

@@ -44,6 +44,7 @@ def scan_timit(root: Path, cameras: Sequence[str] = ("straightcam",), extra_spea
     skipped: dict[str, list[PurePosixPath]] = {}
     for path in tree.videos:
         camera = one_name(path.parent.name).casefold()
+        # Whose clip this is: its folders say, doubled or left out by unzipping as they may be.
         whose = _speaker(root, path) if camera in wanted else None
         if whose is None:
             other = camera in CAMERAS and camera not in wanted
@@ -55,6 +56,7 @@ def scan_timit(root: Path, cameras: Sequence[str] = ("straightcam",), extra_spea
             raise InputError(
                 f"{root / path}: '{folder}' is not a speaker of TCD-TIMIT; move the folder out of {group}/"
             )
+        # A clip that is not taken is noted with the reason.
         split, extra = table[group, number]
         clip = (group, number, camera, path.name.casefold())
         if extra and extra_speakers == "none":

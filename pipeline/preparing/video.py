@@ -119,6 +119,7 @@ def _is_still(path: Path, sum_of: Callable[[Path], str], sha256: str) -> bool:
 def _prepare(
     path: Path, source: Source, begun: VideoResult, settings: Settings, files: WorkFiles, model: Path | None
 ) -> VideoResult:
+    # Landmarks do not depend on the crops' settings: those of an earlier build serve.
     track, store = load_track(files.track, begun.sha256), RegionStore(0)
     if track is None:
         track, store = _track(path, source, settings, model)
@@ -134,6 +135,7 @@ def _prepare(
         note="; ".join(track.notes),
         warning="; ".join(track.warnings),
     )
+    # What was asked to be left out still counts for scale and smoothing: the other crops stay what they are.
     plan = plan_crops(track, settings).without(_excluded(track, source))
     result = replace(result, drops=plan.drops, frames_kept=len(plan.kept), scale=plan.scale)
     if len(plan.kept) < settings.bank_size or len(plan.kept) / track.fps < settings.min_seconds:
@@ -141,6 +143,7 @@ def _prepare(
     kept = plan.kept.tolist()
     cuts = [Cut(place, plan.transforms[place]) for place in kept]
     track = replace(track, landmarks=plan.landmarks)
+    # Rows are drawn one by one as they are written: a long video's pictures never lie in memory together.
     entry, rows = _rows(path, source, track, cuts, store, settings)
     entry = replace(entry, source_sha256=begun.sha256)
     levels = k_table(settings.k_gamma, settings.k_floor).levels

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.layout import DATASET_FILE
 from pipeline.report.distributions import plots, short_name
@@ -17,7 +15,8 @@ from pipeline.report.gather import Entry, Gathered
 from pipeline.report.pictures import colour_ramp
 from pipeline.report.plots import figure
 from pipeline.report.rows import script_json
-from pipeline.result import DROP_REASONS, reason_of
+from pipeline.report.template import fill
+from pipeline.result import reason_of
 from pipeline.settings import recorded_settings
 
 SCRIPTS = ("dom.js", "trace.js", "entry.js", "speakers.js", "videos.js", "start.js")
@@ -48,42 +47,77 @@ FAILURE_MEANINGS = {
 }
 
 
+class Tile(NamedTuple):
+    """One of the numbers on top."""
+
+    number: float
+    noun: str
+    note: str
+
+
+class Split(NamedTuple):
+    """A row of the table of splits."""
+
+    name: str
+    counts: tuple[int, ...]  # speakers, videos, failed, frames, dropped
+
+
+class Drop(NamedTuple):
+    """What was dropped for one reason."""
+
+    reason: str
+    meaning: str
+    frames: int
+    share: float  # of all frames seen
+    videos: int
+    example: DropExample
+    video: str  # the example's
+    label: str  # the same in short
+
+
+class FailedVideo(NamedTuple):
+    """A video that failed."""
+
+    place: int
+    id: str
+    message: str
+
+
+class Failure(NamedTuple):
+    """The videos that failed for one reason."""
+
+    reason: str
+    meaning: str
+    videos: int
+    listed: list[FailedVideo]
+
+
 def render(gathered: Gathered, drops: Sequence[DropExample], data: Mapping[str, Any]) -> str:
-    """The whole page.
+    """The whole page (`templates/page.html`).
 
     Args:
         drops: an example for each reason that frames were dropped for.
         data: of `rows.page_data`.
     """
-    style, script, body = _asset("style.css"), "\n".join(_asset(name) for name in SCRIPTS), _asset("body.html")
-    name = CORPORA.get(gathered.dataset.corpus, gathered.dataset.corpus)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    dataset = gathered.dataset
-    settings = recorded_settings(dataset.config, dataset.root / DATASET_FILE, ("k_floor",))
-    slots = {
-        "name": escape(name),
-        "digest": escape(gathered.dataset.digest[:12]),
-        "tiles": "".join(_tiles(gathered, data)),
-        "splits": _splits(gathered.entries),
-        "drops": _drops(gathered.entries, drops),
-        "failures": _failures(gathered.entries),
-        "plots": "".join(figure(plot) for plot in plots(gathered.entries)),
-        "no_tracks": "" if gathered.tracks else _asset("no_tracks.html"),
-        "k_floor": f"{settings.k_floor:g}",
-        "ramp": escape(", ".join(colour_ramp())),
-        "build": _build(gathered),
-    }
-    for slot, text in slots.items():
-        body = body.replace(f"<!--{slot}-->", text)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>Dataset report: {escape(name)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}"
-        f'<script type="application/json" id="data">{script_json(data)}</script>\n'
-        f"<script>{script}</script>\n</body>\n</html>\n"
+    dataset, entries, script = gathered.dataset, gathered.entries, "\n".join(_asset(name) for name in SCRIPTS)
+    return fill(
+        "page.html",
+        name=CORPORA.get(dataset.corpus, dataset.corpus),
+        digest=dataset.digest[:12],
+        tiles=list(_tiles(gathered, data)),
+        splits=[_split(entries, name) for name in sorted({entry.split for entry in entries})],
+        has_tracks=gathered.tracks > 0,
+        drops=[_drop(entries, example) for example in drops],
+        failures=_failures(entries),
+        plots=[figure(plot) for plot in plots(entries)],
+        k_floor=recorded_settings(dataset.config, dataset.root / DATASET_FILE, ("k_floor",)).k_floor,
+        ramp=colour_ramp(),
+        build=_build(gathered),
+        # The policy of the page lets no other script run.
+        style=_asset("style.css"),
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        data=script_json(data),
     )
 
 
@@ -91,7 +125,7 @@ def _asset(name: str) -> str:
     return (files(__package__) / "assets" / name).read_text(encoding="utf-8")
 
 
-def _tiles(gathered: Gathered, data: Mapping[str, Any]) -> Iterator[str]:
+def _tiles(gathered: Gathered, data: Mapping[str, Any]) -> Iterator[Tile]:
     entries = gathered.entries
     arrived = sum(entry.arrived for entry in entries)
     seen = sum(int(entry.numbers["frames_seen"]) for entry in entries)
@@ -106,85 +140,46 @@ def _tiles(gathered: Gathered, data: Mapping[str, Any]) -> Iterator[str]:
     yield _tile(len(data["first"]), "suspect", "videos with a sign of trouble")
 
 
-def _tile(number: float, noun: str, note: str) -> str:
-    name = noun if number == 1 else f"{noun}s"
-    return (
-        f'<li><strong>{number:,}</strong> <span class="what">{name}</span><span class="note">{escape(note)}</span></li>'
+def _tile(number: float, noun: str, note: str) -> Tile:
+    return Tile(number, noun if number == 1 else f"{noun}s", note)
+
+
+def _split(entries: Sequence[Entry], name: str) -> Split:
+    ours = [entry for entry in entries if entry.split == name]
+    arrived = [entry for entry in ours if entry.arrived]
+    counts = (
+        len({entry.speaker for entry in arrived}),
+        len(arrived),
+        len(ours) - len(arrived),
+        sum(int(entry.numbers["frames_kept"]) for entry in ours),
+        sum(sum(entry.drops.values()) for entry in ours),
     )
+    return Split(name, counts)
 
 
-def _splits(entries: Sequence[Entry]) -> str:
-    rows = []
-    for split in sorted({entry.split for entry in entries}):
-        ours = [entry for entry in entries if entry.split == split]
-        arrived = [entry for entry in ours if entry.arrived]
-        cells = (
-            len({entry.speaker for entry in arrived}),
-            len(arrived),
-            len(ours) - len(arrived),
-            sum(int(entry.numbers["frames_kept"]) for entry in ours),
-            sum(sum(entry.drops.values()) for entry in ours),
-        )
-        rows.append(
-            f'<tr><th scope="row">{escape(split)}</th>' + "".join(f"<td>{cell:,}</td>" for cell in cells) + "</tr>"
-        )
-    return "".join(rows)
-
-
-def _drops(entries: Sequence[Entry], examples: Sequence[DropExample]) -> str:
-    counts = Counter({reason: sum(entry.drops.get(reason, 0) for entry in entries) for reason in DROP_REASONS})
+def _drop(entries: Sequence[Entry], example: DropExample) -> Drop:
+    reason, video = example.reason, entries[example.place]
     seen = max(sum(entry.numbers["frames_seen"] for entry in entries), 1)
-    if not examples:
-        return "<p>No frame was dropped.</p>"
-    return "".join(_drop_card(entries, example, counts[example.reason], seen) for example in examples)
+    frames = sum(entry.drops.get(reason, 0) for entry in entries)
+    videos = sum(reason in entry.drops for entry in entries)
+    return Drop(reason, DROP_MEANINGS[reason], frames, frames / seen, videos, example, video.id, short_name(video))
 
 
-def _drop_card(entries: Sequence[Entry], example: DropExample, count: int, seen: float) -> str:
-    video = entries[example.place].id
-    link = f'<a href="#v{example.place}">{escape(short_name(entries[example.place]))}</a>'
-    if example.picture:
-        alt = f"Frame {example.frame} of {video}, dropped as {example.reason}"
-        shown = f'<img src="{example.picture}" alt="{escape(alt)}" loading="lazy">'
-        caption = f"frame {example.frame} of {link}"
-    else:
-        shown = f'<p class="none">No picture: {escape(example.note)}.</p>'
-        caption = f"most of them in {link}"
-    videos = sum(example.reason in entry.drops for entry in entries)
-    return (
-        f'<figure class="drop"><figcaption><h3>{escape(example.reason)}</h3>'
-        f"<p><strong>{count:,}</strong> frames ({count / seen:.1%}) of {videos:,} "
-        f"{'video' if videos == 1 else 'videos'}: {escape(DROP_MEANINGS[example.reason])}</p></figcaption>"
-        f"{shown}<p>{caption}</p></figure>"
-    )
-
-
-def _failures(entries: Sequence[Entry]) -> str:
-    failed: dict[str, list[int]] = {}
+def _failures(entries: Sequence[Entry]) -> list[Failure]:
+    """By reason, the most frequent first."""
+    failed: dict[str, list[FailedVideo]] = {}
     for place, entry in enumerate(entries):
         if not entry.arrived:
-            failed.setdefault(reason_of(entry.error), []).append(place)
-    if not failed:
-        return "<p>Every video arrived.</p>"
-    groups = sorted(failed.items(), key=lambda group: (-len(group[1]), group[0]))
-    return "".join(_failure_group(entries, reason, places) for reason, places in groups)
+            video = FailedVideo(place, entry.id, entry.error.partition(": ")[2])
+            failed.setdefault(reason_of(entry.error), []).append(video)
+    return [
+        Failure(reason, FAILURE_MEANINGS.get(reason, ""), len(videos), videos[:FAILURES_LISTED])
+        for reason, videos in sorted(failed.items(), key=lambda group: (-len(group[1]), group[0]))
+    ]
 
 
-def _failure_group(entries: Sequence[Entry], reason: str, places: Sequence[int]) -> str:
-    rows = "".join(
-        f'<li><a href="#v{place}">{escape(entries[place].id)}</a>'
-        f"<span>{escape(entries[place].error.partition(': ')[2])}</span></li>"
-        for place in places[:FAILURES_LISTED]
-    )
-    more = len(places) - FAILURES_LISTED
-    rest = f"<li>and {more:,} more: see the table of videos, status “failed”</li>" if more > 0 else ""
-    meaning = FAILURE_MEANINGS.get(reason, "")
-    return (
-        f"<details open><summary><strong>{escape(reason)}</strong> {len(places):,} "
-        f'<span class="note">{escape(meaning)}</span></summary><ul class="failures">{rows}{rest}</ul></details>'
-    )
-
-
-def _build(gathered: Gathered) -> str:
+def _build(gathered: Gathered) -> dict[str, Mapping[str, Any]]:
+    """What the dataset says of itself, by heading."""
     contents = gathered.dataset.contents
     size = sum(shard.get("bytes", 0) for shard in contents["shards"]) / 1e6
     facts = {
@@ -194,11 +189,8 @@ def _build(gathered: Gathered) -> str:
         "settings digest": contents.get("config_digest", ""),
         "shards": f"{len(contents['shards']):,}, {size:,.0f} MB",
     }
-    return (
-        _facts("What", facts)
-        + _facts("Settings", dict(_flat(gathered.dataset.config)))
-        + _facts("Versions", contents.get("packages", {}))
-    )
+    settings = dict(_flat(gathered.dataset.config))
+    return {"What": facts, "Settings": settings, "Versions": contents.get("packages", {})}
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -207,10 +199,3 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
             yield from _flat(value, f"{above}{name}.")
         else:
             yield f"{above}{name}", value
-
-
-def _facts(title: str, facts: Mapping[str, Any]) -> str:
-    rows = "".join(
-        f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd></div>" for name, value in facts.items()
-    )
-    return f"<section><h3>{title}</h3><dl>{rows}</dl></section>"

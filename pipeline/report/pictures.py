@@ -25,6 +25,8 @@ Picture = npt.NDArray[np.uint8]
 
 def data_uri(picture: Picture) -> str:
     """(H, W, 3) uint8 RGB as a WebP in a URI."""
+    from PIL import _webp  # noqa: F401 - where memory is short Pillow goes on without, and falls over the name "WEBP"
+
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "WEBP", quality=QUALITY)
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from pipeline.report.template import fill
 
 WIDTH, HEIGHT = 360, 150
 LEFT, RIGHT, TOP, BASE = 8, 352, 10, 122  # of the plotting area
@@ -39,6 +41,55 @@ class Plot:
     decimals: int = 1
 
 
+class Bar(NamedTuple):
+    """A bar that stands on the axis, and what it counts."""
+
+    x: float
+    width: float
+    height: float
+    text: str
+
+
+class Tick(NamedTuple):
+    """A number below the axis."""
+
+    x: float
+    anchor: str
+    value: float
+
+
+class Dot(NamedTuple):
+    """An outlier."""
+
+    x: float
+    place: int
+    text: str
+
+
+class Named(NamedTuple):
+    """An outlier in words."""
+
+    place: int
+    label: str
+    value: str
+
+
+class Drawing(NamedTuple):
+    """A distribution as `templates/plot.html` draws it, in units of its view box."""
+
+    facts: str  # its quantiles
+    bars: list[Bar]
+    ticks: list[Tick]
+    dots: list[Dot]
+    named: list[Named]
+    unnamed: int  # outliers beyond those
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = RIGHT
+    base: int = BASE
+
+
 @dataclass(frozen=True)
 class _Axis:
     low: float
@@ -61,15 +112,19 @@ def outliers(plot: Plot) -> list[Point]:
 
 def figure(plot: Plot) -> str:
     """An HTML `figure`: title, histogram with the outliers as dots, quantiles, and the outliers by name."""
-    title = f"<figcaption><h3>{escape(plot.title)}</h3><p>{escape(plot.note)}</p></figcaption>"
-    if not len(plot.values):
-        return f'<figure class="plot">{title}<p class="none">nothing to show</p></figure>'
-    far = outliers(plot)
+    return fill("plot.html", plot=plot, drawing=_draw(plot) if len(plot.values) else None)
+
+
+def _draw(plot: Plot) -> Drawing:
+    axis, far = _axis(plot.values), outliers(plot)
     low, middle, high = (_number(value, plot) for value in np.percentile(plot.values, [5, 50, 95]))
-    facts = f"median {middle}, 5 to 95 %: {low} to {high} {plot.unit}".rstrip()
-    return (
-        f'<figure class="plot">{title}{_histogram(plot, far, facts)}<p class="facts">{escape(facts)}</p>'
-        f"{_names(plot, far)}</figure>"
+    return Drawing(
+        facts=f"median {middle}, 5 to 95 %: {low} to {high} {plot.unit}".rstrip(),
+        bars=_bars(plot, axis),
+        ticks=[_tick(value, axis) for value in _ticks(axis, plot.decimals)],
+        dots=[_dot(point, axis, plot) for point in far[:DRAWN]],
+        named=[Named(point.place, point.label, _number(point.value, plot)) for point in far[:LISTED]],
+        unnamed=max(len(far) - LISTED, 0),
     )
 
 
@@ -91,48 +146,27 @@ def _axis(values: npt.NDArray[np.float64]) -> _Axis:
     return _Axis(low, high)
 
 
-def _histogram(plot: Plot, far: Sequence[Point], facts: str) -> str:
-    axis = _axis(plot.values)
+def _bars(plot: Plot, axis: _Axis) -> list[Bar]:
     bins = int(np.clip(2 * np.sqrt(len(plot.values)), FEWEST_BINS, MOST_BINS))
     counts, edges = np.histogram(np.clip(plot.values, axis.low, axis.high), bins, (axis.low, axis.high))
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{escape(plot.title)}: {escape(facts)}">',
-        f'<line class="axis" x1="{LEFT}" x2="{RIGHT}" y1="{BASE}" y2="{BASE}"/>',
-    ]
+    bars = []
     for count, first, last in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         if count:
             height = max(round((BASE - TOP) * count / int(counts.max()), 1), 1.5)
             left, right = axis.x(first), axis.x(last)
             span = f"{_number(first, plot)} to {_number(last, plot)} {plot.unit}".rstrip()
-            parts.append(
-                f'<rect class="bar" x="{left + 0.5:.1f}" y="{BASE - height:.1f}" '
-                f'width="{max(right - left - 1, 0.8):.1f}" height="{height}"><title>{span}: {count}</title></rect>'
-            )
-    for tick in _ticks(axis, plot.decimals):
-        anchor = "start" if axis.x(tick) < LEFT + 12 else "end" if axis.x(tick) > RIGHT - 12 else "middle"
-        parts.append(f'<text class="tick" x="{axis.x(tick)}" y="{BASE + 17}" text-anchor="{anchor}">{tick:g}</text>')
-    parts += [_dot(point, axis, plot) for point in far[:DRAWN]]
-    return "".join(parts) + "</svg>"
+            bars.append(Bar(left + 0.5, max(right - left - 1, 0.8), height, f"{span}: {count}"))
+    return bars
 
 
-def _dot(point: Point, axis: _Axis, plot: Plot) -> str:
+def _tick(value: float, axis: _Axis) -> Tick:
+    x = axis.x(value)
+    return Tick(x, "start" if x < LEFT + 12 else "end" if x > RIGHT - 12 else "middle", value)
+
+
+def _dot(point: Point, axis: _Axis, plot: Plot) -> Dot:
     text = f"{point.label}: {_number(point.value, plot)} {plot.unit}".rstrip()
-    return (
-        f'<a href="#v{point.place}" tabindex="-1" aria-hidden="true"><circle class="dot" cx="{axis.x(point.value)}" '
-        f'cy="{BASE - 6}" r="5"><title>{escape(text)}</title></circle></a>'
-    )
-
-
-def _names(plot: Plot, far: Sequence[Point]) -> str:
-    """The outliers as text links, which fingers and screen readers can use."""
-    if not far:
-        return ""
-    links = "".join(
-        f'<li><a href="#v{point.place}">{escape(point.label)}</a> {_number(point.value, plot)}</li>'
-        for point in far[:LISTED]
-    )
-    more = f"<li>and {len(far) - LISTED} more</li>" if len(far) > LISTED else ""
-    return f'<div class="far"><h4>Far out</h4><ul>{links}{more}</ul></div>'
+    return Dot(axis.x(point.value), point.place, text)
 
 
 def _ticks(axis: _Axis, decimals: int) -> list[float]:

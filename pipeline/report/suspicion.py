@@ -75,6 +75,7 @@ def _own_signs(entry: Entry, own: Measures, usual_sharpness: float) -> Iterator[
     """What an entry shows by itself."""
     numbers = entry.numbers
     seen = max(numbers["frames_seen"], 1.0)
+    # Of the track: leaps, low scores, frames that were dropped, trembling.
     if own.jumps:
         times = "once" if own.jumps == 1 else f"{own.jumps} times"
         yield Sign("jumps", f"the face jumps {times}, at most by {own.largest_step:.2f} of its width", own.jumps)
@@ -87,12 +88,14 @@ def _own_signs(entry: Entry, own: Measures, usual_sharpness: float) -> Iterator[
         yield Sign("drops", f"{dropped:.0%} of the frames were dropped ({reasons})", dropped / MANY_DROPS)
     if own.jitter > SHAKY:
         yield Sign("shaky", f"landmarks tremble by {own.jitter:.1f} % of the eyes' distance", own.jitter / SHAKY)
+    # Of the crops: how much is made up, and whether anybody speaks.
     if numbers["padding"] > PADDED:
         text = f"{numbers['padding']:.0%} of the crop lies outside the picture"
         yield Sign("padding", text, numbers["padding"] / PADDED)
     low, high = np.percentile(own.openness, [5, 95])
     if high - low < STILL:
         yield Sign("still", f"the mouth's openness varies by {high - low:.1f} px only", STILL / max(high - low, 0.5))
+    # Of who is seen.
     if numbers["people"] > 1:
         dropped_others = numbers["dropped_other_person"]
         what = f"{dropped_others:.0f} frames of others were dropped" if dropped_others else "all are in the dataset"
@@ -101,6 +104,7 @@ def _own_signs(entry: Entry, own: Measures, usual_sharpness: float) -> Iterator[
     others = numbers["frames_other_faces"] / max(numbers["frames_kept"], 1.0)
     if others > CROWDED:
         yield Sign("crowd", f"somebody else is seen in {others:.0%} of the frames", others / CROWDED)
+    # Of the pictures and the file.
     if own.sharpness < BLURRED * usual_sharpness:
         share = own.sharpness / usual_sharpness
         yield Sign("blurred", f"the face is {share:.0%} as sharp as usual here", BLURRED / max(share, 0.01))

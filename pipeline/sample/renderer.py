@@ -67,6 +67,7 @@ def studio(speaker: Speaker, size: tuple[int, int]) -> Studio:
     x, y = np.meshgrid(columns / fine + _LEFT, rows / fine + _TOP)
 
     canvas = Canvas(np.zeros((*shape, 3), np.float32), lambda points: (points - origin) * fine, fine)
+    # The head in layers, painted finer than they are kept: hair behind it, the face, hair in front.
     head_cover = paint_skin(speaker, canvas, x, y)
     back = Tresses(shape, origin, fine, speaker.hair, speaker.look)
     front = Tresses(shape, origin, fine, speaker.hair, speaker.look + 1)
@@ -74,9 +75,11 @@ def studio(speaker: Speaker, size: tuple[int, int]) -> Studio:
     crisp = speaker.hair_style in ("curly", "cropped")
     back_hair = back.finished(speaker.light, crisp)
     front_hair = front.finished(speaker.light, crisp, None if crisp else _halo(speaker, x, y))
+    # On the face, before anything is worn over it.
     _cast_hair_shadow(canvas.picture, front_hair[1], fine)
     if speaker.earrings:
         head_cover = np.maximum(head_cover, _paint_earrings(canvas))
+    # The camera's noise, from which every frame takes another part.
     rng = np.random.default_rng([speaker.look, 8])
     return Studio(
         speaker,

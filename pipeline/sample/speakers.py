@@ -154,6 +154,7 @@ def random_speaker(seed: int, sex: Sex | None = None) -> Speaker:
     )
     garments: tuple[Garment, ...] = ("crew", "vneck", "shirt", "rollneck")
     backdrops: tuple[Backdrop, ...] = ("wall", "bokeh", "panels", "window")
+    # Numbers are drawn in the order of the lines: to add one in between changes every speaker after it.
     natural_lid = _towards(skin, (150, 80, 70), 0.35)
     return Speaker(
         name=f"Random {seed}",

@@ -76,6 +76,7 @@ def _window(paint: Canvas, wall: Points, width: int, height: int, side: int) -> 
 def paint_body(speaker: Speaker, canvas: Canvas, shape: tuple[int, int]) -> Mask:
     """Paint neck and shoulders on a canvas in face units; returns their mask."""
     rng = np.random.default_rng([speaker.look, 7])
+    # Outlines, in face units.
     neck_half = (0.50 if speaker.sex == "M" else 0.42) * speaker.face_width
     edge = [(neck_half, 0.5), (neck_half, 1.25), (neck_half + 0.03, 1.55), (neck_half + 0.22, 1.9)]
     neck = np.array([*((-x, y) for x, y in edge), (0.0, 2.6), *edge[::-1]])
@@ -85,6 +86,7 @@ def paint_body(speaker: Speaker, canvas: Canvas, shape: tuple[int, int]) -> Mask
     )
     shoulders = np.concatenate([curve(slope), curve(slope)[::-1] * (-1, 1)])
     neck_mask, cloth_mask = canvas.full_cover(curve(neck, closed=True)), canvas.full_cover(shoulders)
+    # Neck and breast, in the chin's shadow.
     skin = np.empty((*shape, 3), np.float32)
     skin[:] = np.array(speaker.skin) * (0.94, 0.88, 0.86)
     neck_relief = rounded(neck_mask, canvas.scale, 0.5, 0.5, 0.04)
@@ -94,6 +96,7 @@ def paint_body(speaker: Speaker, canvas: Canvas, shape: tuple[int, int]) -> Mask
     for side in (-1, 1):
         cord = np.array([(0.40, 1.1), (0.26, 1.5), (0.08, 1.86)]) * (side, 1)
         bare.tint(ribbon(curve(cord), [0.02, 0.06, 0.03]), (0.85, 0.8, 0.78), 0.5, soft=0.03)
+    # What is worn over them.
     cloth = np.empty((*shape, 3), np.float32)
     cloth[:] = speaker.cloth
     cloth *= (1 + 0.03 * noise(shape, 2.0, rng))[..., None]
@@ -104,6 +107,7 @@ def paint_body(speaker: Speaker, canvas: Canvas, shape: tuple[int, int]) -> Mask
     if speaker.garment == "rollneck":
         collar = _roll(neck_half)
         worn = np.maximum(worn, canvas.full_cover(collar))
+    # Cloth over skin, wherever it is not cut out.
     canvas.picture[:] = bare.picture + worn[..., None] * (dressed.picture - bare.picture)
     return np.asarray(np.maximum(np.maximum(neck_mask, cloth_mask), worn))
 

@@ -34,33 +34,36 @@ class FaceFrame:
         return cls(x, y, math.sqrt(float(ordered_sum((centred * centred).ravel())) / centred.shape[1]))
 
 
+@dataclass(frozen=True)
 class BoxModel:
     """The detector's box in units of the face frame, averaged over a track's detections.
 
     dlib's predictor is sensitive to how the box sits on the face, and dlib's boxes are coarse (sizes 1.2 apart,
     positions on a grid of cells). Their running mean in the face's own frame is dlib's box without that noise.
 
-    Args:
+    Attributes:
         gain: weight of a new detection once there are enough; the first ones count alike.
+        count: of detections.
+        mean: offset of the box's centre (x, y) and its size, in units of the frame.
     """
 
-    def __init__(self, gain: float) -> None:
-        self._gain = gain
-        self._count = 0
-        self._box = np.zeros(3)  # offset of the box's centre (x, y) and its size, in units of the frame
+    gain: float
+    count: int = 0
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
-    def learn(self, landmarks: Points, face: Face) -> None:
-        """Take in a detection and the landmarks of the same frame."""
+    def learned(self, landmarks: Points, face: Face) -> BoxModel:
+        """The model with one more detection, and the landmarks of the same frame."""
         frame = FaceFrame.of(landmarks)
         x, y = face.centre
         seen = np.array([x - frame.x, y - frame.y, face.size]) / frame.scale
-        self._count += 1
-        self._box += max(self._gain, 1 / self._count) * (seen - self._box)
+        weight, mean = max(self.gain, 1 / (self.count + 1)), np.array(self.mean)
+        x, y, size = (mean + weight * (seen - mean)).tolist()
+        return BoxModel(self.gain, self.count + 1, (x, y, size))
 
     def box(self, landmarks: Points, score: float) -> Face:
         """The box that the detector would put on these landmarks, carrying a score."""
         frame = FaceFrame.of(landmarks)
-        right, down, size = (frame.scale * self._box).tolist()
+        right, down, size = (frame.scale * part for part in self.mean)
         size *= BETWEEN_SETTINGS
         return Face(frame.x + right - size / 2, frame.y + down - size / 2, size, score)
 

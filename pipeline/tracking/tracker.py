@@ -18,8 +18,9 @@ from pipeline.tracking.detection import (
     merit,
     reduction_for,
 )
-from pipeline.tracking.face_box import BoxModel, Points, disagreement, shape_residual
+from pipeline.tracking.face_box import disagreement
 from pipeline.tracking.face_look import FaceLook, face_look
+from pipeline.tracking.followed import FollowedFace, Step
 from pipeline.tracking.lost_face import LostFace
 from pipeline.tracking.predictor import LandmarkPredictor
 from pipeline.tracking.region import FaceRegion
@@ -30,10 +31,6 @@ from pipeline.tracking.settings import TrackSettings
 __all__ = ["NO_FACE", "FaceObservation", "FaceTracker", "TrackSettings"]
 
 NO_FACE = "no_face"
-COMPANY_FRAMES = 50  # for so long somebody seen beside a face may be the one who comes to stand in front of it
-MEMORY_FRAMES = 12  # between looks kept: what slides in front of a face is not yet in the older one
-BESIDE = 0.2  # overlap of two faces' boxes at most; dlib gives boxes within boxes, too
-SURVEY_FRAMES = 4  # between looks at the wider neighbourhood of a face that is changing
 
 
 @dataclass(frozen=True)
@@ -56,35 +53,21 @@ class FaceObservation:
     begins: bool = False
 
 
-@dataclass
-class _Track:
-    """A face being followed: its last landmarks, and what is known of it."""
-
-    landmarks: Points
-    box: Face  # the detector's box on these landmarks, with the score of the last detection
-    look: FaceLook  # of these landmarks
-    known: tuple[FaceLook, FaceLook]  # of earlier ones, the newer `MEMORY_FRAMES` old at most while it is calm
-    model: BoxModel
-    motion: float  # of late, a frame, in units of the face size
-    faces: int
-    age: int = 0  # frames since the last detection
-    remembered: int = 0  # frames since `known` was renewed
-    changing: bool = False  # it does not look as it did a frame ago
-    startling: bool = False  # it looks quite different from a frame ago
-    proven: bool = False  # the detector was sure of it once
-    unlooked: int = 0  # frames since the last look at the whole picture
-    unsurveyed: int = 0  # frames since the last look at the wider neighbourhood
-    uncrowded: int = COMPANY_FRAMES  # frames since another face was seen beside it
-    rival: FaceLook | None = None  # it is gone, and somebody else is there
-
-    @property
-    def company(self) -> bool:
-        """Whether somebody else was seen beside it not long ago."""
-        return self.rival is not None or self.uncrowded < COMPANY_FRAMES
-
-
 class FaceTracker:
     """Follows the main face of one video, strictly causally: what a frame gives depends on it and those before.
+
+    | state | what a frame does | what comes next |
+    | --- | --- | --- |
+    | CARRY | the predictor goes on from the last landmarks, whose box is judged from themselves (`BoxModel`) | CARRY; \
+DETECT on the same frame where a detection is due or the result is doubtful |
+    | DETECT | the detector looks about the expected place, the predictor starts from its box | CARRY; LOST where \
+there is no face, or somebody else's |
+    | LOST | the lost face is looked for where it was, any face in the whole picture (`FaceSearch`) | CARRY with a \
+face that may take its place (`LostFace`); LOST without |
+
+    After a scene cut a face is LOST that no longer looks the same in its place. A wider neighbourhood is searched
+    while a face is changing, the whole picture now and then. Decisions are those of `FollowedFace` and `LostFace`,
+    which see numbers alone; here pictures are looked at.
 
     Args:
         settings: what decides the result.
@@ -106,7 +89,7 @@ class FaceTracker:
         self._predictor = LandmarkPredictor(landmark_model, studio_range, settings.subpixel)
         self._search = FaceSearch(settings.search, self._detector)
         self._scene = Scene(settings.cut_levels)
-        self._track: _Track | None = None
+        self._face: FollowedFace | None = None
         self._lost: LostFace | None = None  # the face that was followed last in this scene
         self._shape: tuple[int, ...] = (0, 0)  # of the frame before
 
@@ -119,194 +102,135 @@ class FaceTracker:
         if luma.ndim != 2 or luma.dtype != np.uint8:
             raise ValueError(f"luma must be (H, W) uint8, got {luma.shape} {luma.dtype}")
         cut = self._scene.is_cut(luma)
-        before = track = self._track
         if luma.shape != self._shape:  # nothing of the last picture has a place in this one
-            cut, self._shape, self._track, track = True, luma.shape, None, None
-        if track is not None and not self._follow(track, luma, cut):
-            self._lost = LostFace(track.box, track.known, track.company, track.rival)
-            self._track = None
-            self._search.lost()
-        if self._track is None:
+            cut, self._shape, self._face = True, luma.shape, None
+        if self._face is not None:
+            self._face = self._follow(self._face.aged(), luma, cut)
+        if self._face is None:
             if cut:
                 self._lost = None
                 self._search.restart()
-            self._track = self._find(luma)
-        track = self._track
-        if track is None:
-            return FaceObservation(None, 0.0, 0, NO_FACE)
-        begins = cut or track is not before or (track.startling and self._scene.sudden)
-        return FaceObservation(track.landmarks, track.box.score, track.faces, None, begins)
-
-    def _follow(self, track: _Track, luma: Luma, cut: bool) -> bool:
-        """Take the track one frame on; False where the face is gone."""
-        settings = self._settings
-        track.age += 1
-        track.unlooked += 1
-        track.unsurveyed += 1
-        track.uncrowded += 1
-        if cut and likeness(track.look.whole, face_look(luma, track.landmarks).whole) < settings.least_likeness:
-            return False
-        if track.age < self._interval(track) and self._carry_on(track, luma):
-            return True
-        face = self._detect(track, luma)
+            self._face = self._find(luma)
+        face = self._face
         if face is None:
-            return False
-        self._correct(track, luma, face)
-        if track.unlooked >= self._look_interval(track):
-            self._look_around(track, luma)
-        return True
+            return FaceObservation(None, 0.0, 0, NO_FACE)
+        begins = cut or face.frames == 0 or (face.startling and self._scene.sudden)
+        return FaceObservation(face.landmarks, face.box.score, face.faces, None, begins)
 
-    def _carry_on(self, track: _Track, luma: Luma) -> bool:
-        """Predict from the last landmarks alone; False where the result gives rise to doubt."""
-        settings = self._settings
-        landmarks = self._predictor.landmarks(luma, track.box)
-        box = track.model.box(landmarks, track.box.score)
-        look = face_look(luma, landmarks)
-        if (
-            disagreement(box, track.box) >= settings.largest_motion
-            or shape_residual(landmarks, track.landmarks) >= settings.largest_residual
-            or likeness(look.whole, track.look.whole) < settings.least_likeness
-        ):
-            track.changing = True
-            return False
-        self._advance(track, landmarks, box, look)
-        return True
-
-    def _interval(self, track: _Track) -> int:
-        """Frames from one detection to the next."""
-        settings = self._settings
-        if track.box.score < settings.sure_score / 2:
-            return 1
-        if track.box.score < settings.sure_score or track.motion > settings.calm_motion:
-            return max(1, settings.detect_every // 3)
-        return settings.detect_every
-
-    def _detect(self, track: _Track, luma: Luma) -> Face | None:
-        """The followed face as the detector sees it; None where it does not."""
-        settings, expected = self._settings, track.box
-        survey = track.changing and track.unsurveyed >= SURVEY_FRAMES
-        reach = settings.far_reach if survey else settings.reach
-        faces = self._detector.around(luma, expected, reach, settings.lapse_score)
-        face = max(faces, key=expected.overlap, default=None)
-        if survey and face is not None:
-            track.unsurveyed = 0
-            self._note_company(track, face, faces)
-        if (
-            face is not None
-            and disagreement(face, expected) < settings.largest_gap
-            and (face.score >= 0 or self._detector.confirms(luma, face))
-        ):
-            return face
-        rival = None
-        for face in self._near(luma, expected):
-            look = face_look(luma, self._predictor.landmarks(luma, face))
-            if not self._is_somebody_else(track, face, look):
+    def _follow(self, face: FollowedFace, luma: Luma, cut: bool) -> FollowedFace | None:
+        """The face on this frame; None where it is lost."""
+        settings, seen, rival = self._settings, None, None
+        alike = likeness(face.look.whole, face_look(luma, face.landmarks).whole) if cut else None
+        step = face.first_step(alike, settings)
+        if step is Step.CARRY:
+            step, face = self._carry(face, luma)
+            if step is Step.CARRY:
                 return face
+        if step is Step.DETECT:
+            face, seen, rival = self._detect(face, luma)
+        if seen is None:
+            self._lost = LostFace(face.box, face.known, face.has_company or rival is not None, rival)
+            self._search.lost()
+            return None
+        face = self._correct(face, luma, seen)
+        return self._look_around(face, luma) if face.wants_look(settings) else face
+
+    def _carry(self, face: FollowedFace, luma: Luma) -> tuple[Step, FollowedFace]:
+        """Predict from the last landmarks alone."""
+        landmarks = self._predictor.landmarks(luma, face.box)
+        box = face.model.box(landmarks, face.box.score)
+        look = face_look(luma, landmarks)
+        step = face.after_prediction(landmarks, box, look, self._settings)
+        if step is Step.CARRY:
+            return step, face.moved(landmarks, box, look, self._settings)
+        return step, replace(face, changing=True)
+
+    def _detect(self, face: FollowedFace, luma: Luma) -> tuple[FollowedFace, Face | None, FaceLook | None]:
+        """Look for the face with the detector.
+
+        Returns:
+            It with what was noticed; its detection, None where it is gone; and the look of somebody else in its place.
+        """
+        settings = self._settings
+        survey = face.wants_survey
+        reach = settings.far_reach if survey else settings.reach
+        faces = self._detector.around(luma, face.box, reach, settings.lapse_score)
+        nearest = max(faces, key=face.box.overlap, default=None)
+        if survey and nearest is not None:
+            face = replace(face, unsurveyed=0).seen_with(nearest, faces, settings)
+        # Where it is expected it need not look the same; a weak score is looked at twice.
+        if (
+            nearest is not None
+            and face.is_at(nearest, settings)
+            and (nearest.score >= 0 or self._detector.confirms(luma, nearest))
+        ):
+            return face, nearest, None
+        # Further away it has to, where there is reason to think of another.
+        rival = None
+        for other in self._near(luma, face.box):
+            look = face_look(luma, self._predictor.landmarks(luma, other))
+            if not face.is_another(other, look, settings):
+                return face, other, None
             rival = rival or look
-        track.rival = rival
-        return None
+        return face, None, rival
 
     def _near(self, luma: Luma, box: Face) -> list[Face]:
         """Credible faces in the wider neighbourhood of a box, nearest first."""
         faces = self._search.credible(luma, self._detector.around(luma, box, self._settings.far_reach))
         return sorted(faces, key=box.overlap, reverse=True)
 
-    def _note_company(self, track: _Track, face: Face, faces: list[Face]) -> None:
-        """Remember that there is somebody else, of at least half the face's size, beside it."""
-        others = [other for other in faces if other.score >= self._settings.search.confirm_score]
-        others = [other for other in others if other.overlap(face) < BESIDE and other.size > face.size / 2]
-        if others:
-            track.uncrowded = 0
-
-    def _is_somebody_else(self, track: _Track, face: Face, look: FaceLook) -> bool:
-        """Whether a face beside the expected place is another one: it looks different, and there is reason for it.
-
-        Reasons are that somebody was seen beside the track's face, or that this one held still so far: real faces
-        move gradually, and one that leaps looks much the same after it.
-        """
-        settings, gap = self._settings, disagreement(face, track.box)
-        still = track.motion < settings.largest_motion and track.box.score >= settings.sure_score / 2
-        if track.company:
-            return gap >= settings.largest_gap and likeness(look.fine, track.look.fine) < settings.same_likeness
-        return still and gap >= settings.leap and likeness(look.fine, track.look.fine) < settings.other_likeness
-
-    def _correct(self, track: _Track, luma: Luma, face: Face) -> None:
-        """Take a detection in, and take the track to this frame with it."""
-        gap = disagreement(face, track.box)
-        if gap >= self._settings.largest_gap:
-            track.model = BoxModel(self._settings.box_gain)
+    def _correct(self, face: FollowedFace, luma: Luma, seen: Face) -> FollowedFace:
+        """Take a detection in, and take the face to this frame with it."""
         # A small gap is the detector's coarseness, a large one motion.
-        weight = min(1.0, gap / self._settings.largest_gap)
-        landmarks = self._predictor.landmarks(luma, _between(track.box, face, weight))
-        track.model.learn(landmarks, face)
-        track.age = 0
-        self._advance(track, landmarks, track.model.box(landmarks, face.score), face_look(luma, landmarks))
+        weight = min(1.0, disagreement(seen, face.box) / self._settings.largest_gap)
+        landmarks = self._predictor.landmarks(luma, _between(face.box, seen, weight))
+        return face.corrected(seen, landmarks, face_look(luma, landmarks), self._settings)
 
-    def _advance(self, track: _Track, landmarks: Points, box: Face, look: FaceLook) -> None:
-        settings = self._settings
-        alike = likeness(look.whole, track.look.whole)
-        track.changing, track.startling = alike < settings.certain_likeness, alike < settings.least_likeness
-        track.remembered += 1
-        if track.remembered >= MEMORY_FRAMES and likeness(look.fine, track.look.fine) >= settings.certain_likeness:
-            track.known, track.remembered = (track.known[1], look), 0
-        track.motion += 0.5 * (disagreement(box, track.box) - track.motion)
-        track.proven |= box.score >= settings.sure_score / 2
-        track.landmarks, track.box, track.look = landmarks, box, look
+    def _count_faces(self, face: FollowedFace, luma: Luma) -> tuple[FollowedFace, list[Face]]:
+        """Look at the whole picture: the face with what was seen, and the others."""
+        coarsest = math.sqrt(luma.size / self._settings.look_pixels)
+        faces = self._detector.search(luma, max(1.0, coarsest, reduction_for(face.box.size)))
+        others = [other for other in faces if other.overlap(face.box) < SAME_PLACE]
+        face = replace(face, unlooked=0, faces=1 + len(others)).seen_with(face.box, faces, self._settings)
+        return face, others
 
-    def _look_interval(self, track: _Track) -> int:
-        """Frames between looks at the whole picture: more often while it is doubtful that this is a face."""
-        return self._settings.look_every if track.proven else self._settings.look_every // 6
-
-    def _look_around(self, track: _Track, luma: Luma) -> None:
+    def _look_around(self, face: FollowedFace, luma: Luma) -> FollowedFace:
         """Count the faces in the picture; one that never was sure yields to one that clearly is."""
-        settings = self._settings
-        track.unlooked = 0
-        coarsest = math.sqrt(luma.size / settings.look_pixels)
-        faces = self._detector.search(luma, max(1.0, coarsest, reduction_for(track.box.size)))
-        others = [face for face in faces if face.overlap(track.box) < SAME_PLACE]
-        track.faces = 1 + len(others)
-        self._note_company(track, track.box, faces)
+        face, others = self._count_faces(face, luma)
         if self._region is not None:
-            others = [face for face in others if self._region.holds(face, luma.shape)]
-        if others and not track.proven:
-            other = main_face(others)
-            if other.score >= settings.sure_score and merit(other) > 2 * merit(track.box):
-                landmarks = self._predictor.landmarks(luma, other)
-                self._track = self._start(other, landmarks, face_look(luma, landmarks), track.faces)
+            others = [other for other in others if self._region.holds(other, luma.shape)]
+        other = main_face(others) if others else None
+        if other is None or not face.yields_to(other, self._settings):
+            return face
+        landmarks = self._predictor.landmarks(luma, other)
+        return FollowedFace.found(other, landmarks, face_look(luma, landmarks), face.faces, self._settings)
 
-    def _find(self, luma: Luma) -> _Track | None:
+    def _find(self, luma: Luma) -> FollowedFace | None:
         """The face lost last where it is seen again, else the main one of the picture."""
         lost = self._lost
         if lost is not None:
             lost.missing += 1
             if lost.missing <= self._settings.linger:
                 near = self._near(luma, lost.box)
-                track = self._first_welcome(luma, near, len(near))
-                if track is not None:
-                    return track
+                found = self._first_welcome(luma, near, len(near))
+                if found is not None:
+                    return found
         faces = self._search.find(luma, self._region)
-        track = self._first_welcome(luma, sorted(faces, key=merit, reverse=True), len(faces))
-        if track is not None and self._region is not None:
-            self._look_around(track, luma)  # for the others, of whom that search was not told
-        return track
+        found = self._first_welcome(luma, sorted(faces, key=merit, reverse=True), len(faces))
+        if found is not None and self._region is not None:
+            found, _ = self._count_faces(found, luma)  # that search was not told of the others
+        return found
 
-    def _first_welcome(self, luma: Luma, faces: list[Face], seen: int) -> _Track | None:
+    def _first_welcome(self, luma: Luma, faces: list[Face], seen: int) -> FollowedFace | None:
         """Follow the first of some faces that may take the lost one's place."""
+        lost = self._lost
         for face in faces:
             landmarks = self._predictor.landmarks(luma, face)
             look = face_look(luma, landmarks)
-            if self._lost is None or self._lost.yields_to(face, look, seen == 1, self._settings):
-                track = self._start(face, landmarks, look, seen)
-                if self._lost is not None and self._lost.company:
-                    track.uncrowded = 0
-                return track
+            if lost is None or lost.yields_to(face, look, seen == 1, self._settings):
+                found = FollowedFace.found(face, landmarks, look, seen, self._settings)
+                return replace(found, uncrowded=0) if lost is not None and lost.company else found
         return None
-
-    def _start(self, face: Face, landmarks: Points, look: FaceLook, faces: int) -> _Track:
-        model = BoxModel(self._settings.box_gain)
-        model.learn(landmarks, face)
-        proven = face.score >= self._settings.sure_score / 2
-        return _Track(landmarks, face, look, (look, look), model, self._settings.calm_motion, faces, proven=proven)
 
 
 def _between(expected: Face, face: Face, weight: float) -> Face:

@@ -1,4 +1,4 @@
-"""A few dozen hostile inputs, others each time: none crashes a command, hangs it, or reaches what is another's."""
+"""A few hostile inputs, chosen by a fixed seed so that a red suite can be had again: none crashes a command, hangs it, or reaches what is another's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-CASES, MUTATIONS = 24, "0.004"
+CASES, MUTATIONS = 12, "0.004"
+SEED = os.environ.get("HOSTILE_SEED", "0")  # another one looks at others; benchmarks/hostile.py has them all
 
 
 def ran(command: list[str], folder: Path) -> str:
@@ -25,7 +26,7 @@ def ran(command: list[str], folder: Path) -> str:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, whose kernel tells who reads which file")
 def test_hostile_inputs_are_refused_or_harmless(tmp_path: Path) -> None:
-    said = ran([str(REPOSITORY / "benchmarks" / "hostile.py"), "--cases", str(CASES)], tmp_path)
+    said = ran([str(REPOSITORY / "benchmarks" / "hostile.py"), "--cases", str(CASES), "--seed", SEED], tmp_path)
     assert f"| all | {CASES} |" in said
 
 

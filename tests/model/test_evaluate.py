@@ -309,7 +309,7 @@ def test_weights_that_are_demanded_must_be_there(
     sound = str(save_checkpoint(tmp_path / "run", payload, keep=1))
     (tmp_path / "inception.pt").write_bytes(b"broken")
     for flags, says in (
-        (["--checkpoint", sound, "--inception-weights", str(tmp_path / "inception.pt")], "must have a sha256"),
+        (["--checkpoint", sound, "--inception-weights", str(tmp_path / "inception.pt")], "must have the sha256"),
         (["--checkpoint", sound, "--lpips", "--lpips-weights", str(tmp_path / "none.pth")], "weights not found"),
         (["--checkpoint", broken], "the weights do not fit the checkpoint's own settings"),
     ):

@@ -68,9 +68,9 @@ class FlnetRecipe(Recipe):
         self.history.add(self.machine.processes.gather(made))
 
     def state_dict(self) -> dict[str, Any]:
-        """The history."""
+        """What the next step depends on beside networks and optimisers: the images of the history."""
         return {"history": self.history.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The history."""
+        """Take the history back."""
         self.history.load_state_dict(state["history"], self.machine.device)

@@ -18,7 +18,6 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from benchmarks.browser import Browser, find_browser
 from pipeline.__main__ import main
 from pipeline.decode import read_frames
 from pipeline.errors import DatasetError
@@ -37,6 +36,7 @@ from pipeline.result import VideoResult
 from pipeline.settings import Settings, digest_of
 from pipeline.shards import FrameRow, VideoEntry, dataset_digest, merge_shards, open_dataset, write_shard
 from pipeline.track import CORRUPT, Track, load_track, save_track
+from tests.pipeline.report.browser import Browser, find_browser
 
 from ..conftest import MakeVideo
 

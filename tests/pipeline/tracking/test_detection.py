@@ -81,8 +81,7 @@ def test_a_doubtful_large_face_is_not_the_main_one() -> None:
 
 def test_the_box_model_moves_and_grows_with_the_face() -> None:
     points, face = shape(), Face(90, 80, 130, 1.0)
-    model = BoxModel(gain=0.2)
-    model.learn(points, face)
+    model = BoxModel(gain=0.2).learned(points, face)
     assert disagreement(model.box(points, 1.0), face) < 0.02
     before, after = model.box(points, 1.0), model.box(2 * points + np.array([7, -5], np.float32), 1.0)
     assert disagreement(after, Face(2 * before.left + 7, 2 * before.top - 5, 2 * before.size, 1.0)) < 1e-5
@@ -91,7 +90,7 @@ def test_the_box_model_moves_and_grows_with_the_face() -> None:
 def test_the_box_model_averages_the_detectors_noise() -> None:
     points, model = shape(), BoxModel(gain=0.05)
     for i in range(20):
-        model.learn(points, Face(90 + 6 * (-1) ** i, 80, 130, 1.0))
+        model = model.learned(points, Face(90 + 6 * (-1) ** i, 80, 130, 1.0))
     assert disagreement(model.box(points, 1.0), Face(90, 80, 130, 1.0)) < 0.02
 
 

@@ -1,8 +1,7 @@
-"""A headless Chromium driven over its debugging pipe: open a page, run script in it, see errors, take pictures."""
+"""A headless Chromium driven over its debugging pipe: open a page, run script in it, see errors."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import select
@@ -10,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +82,8 @@ class Browser:
         os.close(self._answers)
         self._profile.cleanup()
 
-    def open(self, path: Path, width: int = 1280, height: int = 900, dark: bool = False) -> float:
-        """Open a file; returns the seconds until its load event.
+    def open(self, path: Path, width: int = 1280, height: int = 900) -> None:
+        """Open a file, and wait for its load event.
 
         Args:
             width: of the window in CSS pixels; below 600 a phone is emulated.
@@ -95,16 +93,12 @@ class Browser:
         """
         phone = width < 600
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[scheme])
-        start = time.perf_counter()
         self._loaded = ""
         answer = self.call("Page.navigate", url=path.resolve().as_uri())
         if "errorText" in answer:
             raise RuntimeError(f"{path}: {answer['errorText']}")
         while self._loaded != answer["loaderId"]:
             self._read()
-        return time.perf_counter() - start
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page; promises are awaited.
@@ -116,11 +110,6 @@ class Browser:
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"].get("description", "the script threw"))
         return answer["result"].get("value")
-
-    def picture(self, path: Path, whole: bool = False) -> None:
-        """Save what is seen, or the whole page, as a PNG."""
-        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(shot["data"]))
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """A command of the DevTools protocol.
