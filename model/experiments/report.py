@@ -184,7 +184,7 @@ def _notes(measured: Measured, setup: Setup, corpora: Sequence[str]) -> list[str
     lines = [f"{name} diverged: {said}" for name, said in measured.diverged.items()]
     lines.append(
         f"{setup.image_size} px, {setup.base_channels} base channels, batches of {setup.batch_size}; every training "
-        f"draws {setup.batches} batches, and its last checkpoint is measured on {_every(setup.stride)} test frame; a "
+        f"draws {setup.batches} batches, and its last checkpoint is measured on {_frames(setup.stride)}; a "
         "figure of several seeds is their mean ± standard deviation; L1 is in units of 0-255"
     )
     for name in corpora:
@@ -204,8 +204,8 @@ def _notes(measured: Measured, setup: Setup, corpora: Sequence[str]) -> list[str
     return lines
 
 
-def _every(stride: int) -> str:
-    return "every" if stride == 1 else f"every {stride}th"
+def _frames(stride: int) -> str:
+    return "every test frame" if stride == 1 else f"one test frame in {stride}"
 
 
 def _some_run(measured: Measured, corpus: str) -> Mapping[str, Any]:
