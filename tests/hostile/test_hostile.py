@@ -1,4 +1,4 @@
-"""A few hostile inputs, chosen by a fixed seed so that a red suite can be had again: none crashes a command, hangs it, or reaches what is another's."""
+"""A few hostile inputs, chosen by a seed: none crashes a command, hangs it, or reaches what is another's."""
 
 from __future__ import annotations
 
