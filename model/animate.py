@@ -25,10 +25,10 @@ from pipeline.cli import run
 from pipeline.content import PICTURE_SUFFIXES
 from pipeline.decode import has_sound
 from pipeline.errors import InputError, VideoError
+from pipeline.layout import DATASET_FILE
 from pipeline.preparing.crops import CENTRES
 from pipeline.settings import Settings
 from pipeline.shards import FRAME_SIZE, open_dataset
-from pipeline.shards.dataset import DATASET_FILE
 from pipeline.tracking.landmark_model import landmark_model_path
 
 

@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from model.config import Size
 from model.pictures import Pixels, fitted
+from pipeline.clips import frames_at
 from pipeline.content import PICTURE_SUFFIXES
 from pipeline.errors import InputError
 from pipeline.pictures import open_picture
 from pipeline.preparing.crops import box_corners, whole
 from pipeline.preparing.resample import resample
-from pipeline.preparing.tracked_clip import Transform, frames_at
+from pipeline.preparing.tracked_clip import Transform
 from pipeline.shards import FRAME_SIZE
 
 RIM = 1 / 12  # of the crop's side: the width over which a result fades into the picture around it
@@ -61,7 +62,8 @@ class Stage:
         """The picture (H, W, 3) uint8 RGB and the transform of each frame of a result; one is held in memory.
 
         Raises:
-            InputError: it cannot be read again as it was, or its pictures change their size.
+            VideoError: it cannot be read again as it was.
+        InputError: its pictures change their size.
         """
         if self.path.suffix.lower() in PICTURE_SUFFIXES:
             picture = np.asarray(open_picture(self.path))
