@@ -124,13 +124,17 @@ def check_audio(out: Path, audio: Path) -> None:
     """Refuse a file for --audio that cannot be heard.
 
     Raises:
-        InputError, VideoError: it is no file, holds no sound that can be read, or the result is a GIF.
+        InputError: it is no file, holds no sound that can be read, or the result is a GIF.
     """
     if not format_of(out).sound:
         raise InputError(f"{out}: a GIF holds no sound: leave --audio out, or write .mp4 or .webm")
     if not audio.is_file():
         raise InputError(f"{audio}: no such sound file; check --audio")
-    if not has_sound(audio):
+    try:
+        heard = has_sound(audio)
+    except VideoError as error:
+        raise InputError(f"{error}; give another file to --audio") from error
+    if not heard:
         raise InputError(f"{audio}: holds no sound; give another file to --audio")
 
 
@@ -139,8 +143,10 @@ def find_sound(args: argparse.Namespace, driver: Driver) -> Path | None:
 
     Sound of the driver's that is left out is said on stderr.
     """
-    if args.audio is not None or driver.transforms is None:
-        return Path(args.audio) if args.audio else None
+    if args.audio is not None:
+        return Path(args.audio)
+    if driver.transforms is None:
+        return None
     try:
         heard = has_sound(driver.path)
     except VideoError as error:

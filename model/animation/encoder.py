@@ -20,6 +20,7 @@ from pipeline.errors import InputError
 from pipeline.ffmpeg_program import ffmpeg_path
 from pipeline.files import atomic_write
 
+GIF_TAGS = ("title", "comment")
 MOST_GIF_FPS = 50.0  # its delays are whole hundredths of a second, and players slow down what is below two
 
 
@@ -81,7 +82,7 @@ def clip_writer(path: Path, fps: float, sound: Sound | None, tags: dict[str, str
         path: ends in a key of `FORMATS`.
         fps: frame rate; a GIF shows at most `MOST_GIF_FPS` of these.
         sound: what is heard; None for a silent clip.
-        tags: metadata of the container, such as title and comment; the lines of a GIF's comment.
+        tags: metadata of the container, such as title and comment; these two are the comment of a GIF.
 
     Raises:
         InputError: another suffix, no frame was written, or ffmpeg cannot write the file.
@@ -95,7 +96,7 @@ def clip_writer(path: Path, fps: float, sound: Sound | None, tags: dict[str, str
         finally:
             encoder.stop()
         if kind.muxer == "gif" and tags:  # ffmpeg writes no tags there
-            add_gif_comment(partial, "\n".join(tags.values()))
+            add_gif_comment(partial, "\n".join(tags[name] for name in GIF_TAGS if name in tags))
 
 
 def format_of(path: Path) -> Format:

@@ -62,7 +62,8 @@ class Stage:
         """The picture (H, W, 3) uint8 RGB and the transform of each frame of a result; one is held in memory.
 
         Raises:
-            InputError: it cannot be read again as it was, or its pictures change their size.
+            VideoError: it cannot be read again as it was.
+        InputError: its pictures change their size.
         """
         if self.path.suffix.lower() in PICTURE_SUFFIXES:
             picture = np.asarray(open_picture(self.path))

@@ -496,6 +496,7 @@ def test_a_gif_is_silent_loops_and_says_in_its_comment_what_it_is(
         assert (gif.n_frames, gif.size, gif.info["loop"], gif.info["duration"]) == (19, (32, 32), 0, 80)
         comment = gif.info["comment"].decode("ascii")
     assert comment.startswith("Synthetic video: photo.png driven by sa2.mp4\nSynthetic: this face was generated")
+    assert re.search(r"of dataset d{12}\.$", comment)
     assert list(tmp_path.iterdir()) == [out], "no partial file is left"
 
 
@@ -584,7 +585,7 @@ Change = Callable[[dict[str, str], Path, Path], dict[str, str]]
         (lambda flags, wall, _: {**flags, "--audio": str(wall)}, "wall.mp4: holds no sound; give another file"),
         (
             lambda flags, _, tmp: {**flags, "--audio": str(tmp / "driver.npz")},
-            "driver.npz: its sound cannot be read (Invalid data found when processing input)",
+            "driver.npz: its sound cannot be read (Invalid data found when processing input); give another",
         ),
         (lambda flags, _, __: {**flags, "--paste-back": ""}, "a dataset holds crops alone"),
         (lambda flags, _, __: {**flags, "--paste-back": "", "--zoom": "2"}, "leave --show and --zoom out"),
