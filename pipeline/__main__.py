@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m pipeline") ->
         help="move what is broken to work/removed/, so that the next build makes just that again (exit status 1 all "
         "the same); what a checksum proves to be as it was built stays, and whatever no build made",
     )
-    check.set_defaults(run=_check)
+    check.set_defaults(run=_check, program=check.prog)
     report = commands.add_parser(
         "report",
         help="write a page that shows the dataset, to <dataset>/report/index.html",
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m pipeline") ->
         help="show a dropped frame of each kind, from the very videos that the build read below this folder (default: "
         "no picture but the dataset's own)",
     )
-    report.set_defaults(run=_report)
+    report.set_defaults(run=_report, program=report.prog)
     return cli.run(parser, lambda args: int(args.run(args)), argv)
 
 
