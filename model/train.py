@@ -83,7 +83,8 @@ def _earlier_settings(hints: argparse.Namespace, chosen: Mapping[str, Any]) -> d
     """What the run that is to go on was begun with; nothing where it does not say, or none is to."""
     if hints.resume is None and not chosen.get("resume"):
         return {}
-    shards, out = hints.shards or chosen.get("shards"), hints.resume or chosen.get("resume") or hints.out or chosen.get("out")
+    shards = hints.shards or chosen.get("shards")
+    out = hints.resume or chosen.get("resume") or hints.out or chosen.get("out")
     network = str(hints.network or chosen.get("network", TrainConfig.network))
     folder = Path(out) if out else default_folder(Path(shards), network) if shards else None
     if folder is not None and (folder / RUN_FILE).is_file():
