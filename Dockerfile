@@ -1,8 +1,8 @@
 # podman build -t flnet .                               with PyTorch as pip's own index has it: for NVIDIA GPUs (--gpus all)
 # podman build -t flnet --build-arg TORCH_INDEX=URL .   for the CPU, a quarter of the size: URL is the CPU wheels' index
 #                                                       that PyTorch's installation page names
-# podman run --rm -v /data:/data flnet luigi --module pipeline BuildTimit --corpus-root /data/TCD-TIMIT --out /data/out
-# podman run --rm --gpus all --shm-size 1g -v /data:/data flnet python -m model.train --shards /data/out --out /data/run
+# podman run --rm -v /data:/data flnet flnet build timit --corpus-root /data/TCD-TIMIT --out /data/out
+# podman run --rm --gpus all --shm-size 1g -v /data:/data flnet flnet train --shards /data/out --out /data/run
 # (docker likewise; training's loader processes hand batches over in shared memory). The same versions as everywhere:
 # `make setup` installs those of constraints.txt.
 FROM docker.io/library/debian:bookworm-slim
@@ -22,4 +22,4 @@ RUN if [ -n "$TORCH_INDEX" ]; then export PIP_EXTRA_INDEX_URL="$TORCH_INDEX"; fi
     PIP_NO_CACHE_DIR=1 make setup
 
 ENV PATH=/home/flnet/flnet/.venv/bin:$PATH
-CMD ["luigi", "--module", "pipeline", "--help"]
+CMD ["flnet"]

@@ -20,14 +20,12 @@ $(STAMP): pyproject.toml constraints.txt
 
 # The user's own commands, one after the other, on the sample corpus; run again, it goes on where it was.
 demo: $(STAMP)
-	$(BIN)/luigi --module pipeline BuildSample --corpus-root $(DEMO)/corpus --out $(DEMO)/dataset
-	$(BIN)/python -m pipeline check $(DEMO)/dataset
-	$(BIN)/python -m pipeline report $(DEMO)/dataset
-	$(BIN)/python -m model.train --shards $(DEMO)/dataset --out $(DEMO)/run --resume --steps $(DEMO_STEPS) \
-	    --image-size 64 --base-channels 16 --batch-size 4 --learning-rate 1e-3 --decay-share 0.5 --guide landmarks --appearance-weight 250 \
-	    --perceptual-weight 0 --adversarial-weight 0 --checkpoint-every 500 --picture-every 500
-	$(BIN)/python -m model.evaluate --shards $(DEMO)/dataset --checkpoint $(DEMO)/run
-	$(BIN)/python -m model.animate --checkpoint $(DEMO)/run --show masks --out $(DEMO)/animation.mp4 \
+	$(BIN)/flnet build sample --corpus-root $(DEMO)/corpus --out $(DEMO)/dataset
+	$(BIN)/flnet check $(DEMO)/dataset
+	$(BIN)/flnet report $(DEMO)/dataset
+	$(BIN)/flnet train --shards $(DEMO)/dataset --out $(DEMO)/run --resume --preset cpu --steps $(DEMO_STEPS)
+	$(BIN)/flnet evaluate --shards $(DEMO)/dataset --checkpoint $(DEMO)/run
+	$(BIN)/flnet animate --checkpoint $(DEMO)/run --show masks --out $(DEMO)/animation.mp4 \
 	    --source $(DEMO)/corpus/volunteers/08F/Clips/straightcam/sa1.mp4 \
 	    --driver $(DEMO)/corpus/volunteers/09F/Clips/straightcam/sa2.mp4
 	@echo
@@ -41,14 +39,14 @@ demo: $(STAMP)
 # FaceForensics-like one (a clip a person, the bank from the same clip). Run again, it goes on where it was.
 FF_VIDEOS := $(TABLE1)/faceforensics/original_sequences/youtube/raw/videos
 table1: $(STAMP)
-	$(BIN)/luigi --module pipeline BuildSample --corpus-root $(TABLE1)/timit-corpus --out $(TABLE1)/timit \
+	$(BIN)/flnet build sample --corpus-root $(TABLE1)/timit-corpus --out $(TABLE1)/timit \
 	    --speakers 6 --clips 3 --seconds 1.5
 	$(BIN)/python -m pipeline.sample --out $(TABLE1)/one-each --speakers 8 --clips 1 --seconds 1.5 --seed 1 --workers 2
 	@mkdir -p $(FF_VIDEOS)
 	@n=0; for clip in $(TABLE1)/one-each/volunteers/*/Clips/straightcam/*.mp4; do \
 	    test -e $(FF_VIDEOS)/00$$n.mp4 || cp "$$clip" $(FF_VIDEOS)/00$$n.mp4; n=$$((n + 1)); done
-	$(BIN)/luigi --module pipeline BuildFaceForensics --corpus-root $(TABLE1)/faceforensics --out $(TABLE1)/ff
-	$(BIN)/luigi --module model.experiments Table1 --datasets timit=$(TABLE1)/timit,ff=$(TABLE1)/ff \
+	$(BIN)/flnet build faceforensics --corpus-root $(TABLE1)/faceforensics --out $(TABLE1)/ff
+	$(BIN)/flnet table1 --datasets timit=$(TABLE1)/timit,ff=$(TABLE1)/ff \
 	    --out $(TABLE1)/runs --seeds 0 --steps $(TABLE1_STEPS) --image-size 64 --base-channels 8 --batch-size 8 \
 	    --network-flags '{"flnet": "--perceptual-weight 0"}' --stride 4 --checkpoint-every 10 --at-once 2
 	@echo

@@ -42,14 +42,14 @@ def main(argv: Sequence[str] | None = None, prog: str = PROGRAM) -> int:
     """The command; returns its exit status."""
     typed = sys.argv[1:] if argv is None else list(argv)
     try:
-        parser, words = _said(typed, prog)
+        parser, words = said(typed, prog)
     except InputError as error:
         print(f"{prog}: {one_line(error)}", file=sys.stderr)
         return 2
     return run(parser, partial(_train, prog=prog), words)
 
 
-def _said(typed: Sequence[str], prog: str) -> tuple[Parser, list[str]]:
+def said(typed: Sequence[str], prog: str) -> tuple[Parser, list[str]]:
     """The parser, and all that was said to it: by the run that goes on, the preset, the file of settings, by hand.
 
     Raises:
@@ -70,11 +70,11 @@ def _said(typed: Sequence[str], prog: str) -> tuple[Parser, list[str]]:
         earlier = {key: value for key, value in earlier.items() if key != "steps"}
     if hints.network not in (None, earlier.get("network")):  # which the checkpoint will refuse, and say so
         earlier = {}
-    said: dict[str, Any] = {**earlier, **chosen, **{key: value for key, value in vars(hints).items() if value}}
-    network, protocol = str(said.get("network", TrainConfig.network)), str(said.get("protocol", PUBLISHED))
+    named: dict[str, Any] = {**earlier, **chosen, **{key: value for key, value in vars(hints).items() if value}}
+    network, protocol = str(named.get("network", TrainConfig.network)), str(named.get("protocol", PUBLISHED))
     parser = build_parser(network, protocol, prog)
     known = flags_of_parser(parser)
-    preset = {key: value for key, value in PRESETS.get(str(said.get("preset")), {}).items() if key in known}
+    preset = {key: value for key, value in PRESETS.get(str(named.get("preset")), {}).items() if key in known}
     words = words_of(earlier, parser, RUN_FILE) + words_of(preset, parser, "--preset")
     return parser, [*words, *words_of(chosen, parser, f"{config}: [{COMMAND}]"), *typed]
 
@@ -83,7 +83,8 @@ def _earlier_settings(hints: argparse.Namespace, chosen: Mapping[str, Any]) -> d
     """What the run that is to go on was begun with; nothing where it does not say, or none is to."""
     if hints.resume is None and not chosen.get("resume"):
         return {}
-    shards, out = hints.shards or chosen.get("shards"), hints.resume or hints.out or chosen.get("out")
+    shards = hints.shards or chosen.get("shards")
+    out = hints.resume or chosen.get("resume") or hints.out or chosen.get("out")
     network = str(hints.network or chosen.get("network", TrainConfig.network))
     folder = Path(out) if out else default_folder(Path(shards), network) if shards else None
     if folder is not None and (folder / RUN_FILE).is_file():

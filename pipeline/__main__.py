@@ -52,7 +52,7 @@ def _add_check(commands: Commands) -> None:
         help="move what is broken to work/removed/, so that the next build makes just that again (exit status 1 all "
         "the same); what a checksum proves to be as it was built stays, and whatever no build made",
     )
-    check.set_defaults(run=_check)
+    check.set_defaults(run=_check, program=check.prog)
 
 
 def _add_report(commands: Commands) -> None:
@@ -77,7 +77,7 @@ def _add_report(commands: Commands) -> None:
         help="show a dropped frame of each kind, from the very videos that the build read below this folder (default: "
         "no picture but the dataset's own)",
     )
-    report.set_defaults(run=_report)
+    report.set_defaults(run=_report, program=report.prog)
 
 
 def _add_export(commands: Commands) -> None:
@@ -107,7 +107,7 @@ def _add_export(commands: Commands) -> None:
         "--origin", choices=ORIGINS, help="of the pictures, noted beside them (default: what the dataset says)"
     )
     export.add_argument("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
-    export.set_defaults(run=_export)
+    export.set_defaults(run=_export, program=export.prog)
 
 
 def _add_merge(commands: Commands) -> None:
@@ -129,7 +129,7 @@ def _add_merge(commands: Commands) -> None:
     merge.add_argument(
         "--bank-from", choices=BANKS_FROM, help="where banks come from in training; needed where the datasets differ"
     )
-    merge.set_defaults(run=_merge)
+    merge.set_defaults(run=_merge, program=merge.prog)
 
 
 def _add_diff(commands: Commands) -> None:
@@ -142,7 +142,7 @@ def _add_diff(commands: Commands) -> None:
     diff.add_argument("before", type=Path, help="a dataset's folder")
     diff.add_argument("after", type=Path, help="another one's")
     diff.add_argument("--json", action="store_true", help="print JSON")
-    diff.set_defaults(run=_diff)
+    diff.set_defaults(run=_diff, program=diff.prog)
 
 
 def _check(args: argparse.Namespace) -> int:

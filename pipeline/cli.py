@@ -76,11 +76,12 @@ def run(
     tolerate_any_name()
     args = parser.parse_args(argv)
     log.set_level(args.log_level)
+    program = getattr(args, "program", parser.prog)  # of a command that has commands of its own
     interrupts.handle(interrupts.RaiseOnce())
     try:
         return main(args)
     except KeyboardInterrupt:
-        log.error(f"\n{parser.prog}: interrupted")
+        log.error(f"\n{program}: interrupted")
         return interrupts.INTERRUPTED
     except BrokenPipeError:  # whoever read this has seen enough, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -89,7 +90,7 @@ def run(
         a_fault_of_ours = isinstance(error, RuntimeError) and not _is_short_memory(error)
         if args.debug or args.log_level == "debug" or a_fault_of_ours:
             raise
-        log.error(f"{parser.prog}: {one_line(error)}")
+        log.error(f"{program}: {one_line(error)}")
         return 1
 
 

@@ -145,7 +145,7 @@ class Experiment(luigi.Task):  # type: ignore[misc]
     claims: tuple[tuple[str, ...], ...] = ()
 
     datasets = luigi.Parameter(default="", description="NAME=FOLDER of each dataset, with commas between")
-    out = luigi.Parameter(default="", description="folder for all of it")
+    out = luigi.Parameter(default="", description="folder for all of it (default: the name of the experiment)")
     seeds = luigi.Parameter(default="0,1,2", description="of the runs, with commas between")
     steps = luigi.IntParameter(
         default=100_000, description="FLNet's; all other networks draw as many batches, six a step"

@@ -95,7 +95,8 @@ def train(run: Run, processes: Processes, features: PerceptualFeatures | None) -
         trainer.recipe.fit(run.dataset)
     if processes.is_main:
         write_run_config(run.folder, to_dict(run.config), describe_dataset(run.dataset))
-        write_run_file(run.folder / RUN_FILE, "train", run.table, RUN_FILE_TOLD)
+        if run.table:
+            write_run_file(run.folder / RUN_FILE, "train", run.table, RUN_FILE_TOLD)
         for warning in run.dataset.warnings:
             log.warn(printable(warning))
     # Listen before the helper processes start, so that a signal during the first seconds is not fatal either.

@@ -73,7 +73,7 @@ def _with_our_errors(build: Any) -> Any:
 
     def made(*args: Any, **kwargs: Any) -> Any:
         parser = build(*args, **kwargs)
-        parser.__class__ = Parser
+        parser.__class__, parser.prog = Parser, "luigi"
         return parser
 
     return made

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,15 @@ import torch
 from PIL import Image
 
 from model.checkpoint import checkpoint_path, list_checkpoints, load_checkpoint
+from model.config import TrainConfig
 from model.evaluate import main as evaluate
-from model.train import compiles_by_default, main
+from model.networks import NETWORKS
+from model.presets import PRESETS
+from model.setting import to_table
+from model.train import compiles_by_default, config_from, main, said, settings_table
+from model.training.run import forecast
 from model.training.step import Trainer
+from pipeline.run_file import read_table, write_run_file
 from pipeline.shards import open_dataset
 
 SMALL = [
@@ -97,6 +103,117 @@ def test_a_run_from_before_there_were_other_networks_goes_on_and_is_measured(
     flags = ["--shards", str(tiny_dataset), "--stride", "4", "--device", "cpu", "--workers", "0"]
     assert evaluate([*flags, "--checkpoint", str(checkpoint_path(run, 1))]) == 0
     assert json.loads((run / "evaluation" / "test.json").read_text())["network"] == "flnet"
+
+
+def test_resume_alone_goes_on_with_the_runs_own_settings(
+    tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    flags = ["--steps", "2", "--ablation", "streams=warp", "--tv-weight", "3e-7"]
+    assert train(tiny_dataset, run, *flags) == 0
+    used = read_table(run / "run.toml", "train")
+    assert (used["shards"], used["tv_weight"], used["device"]) == (str(tiny_dataset.resolve()), 3e-7, "cpu")
+    assert {"preset", "out", "resume"}.isdisjoint(used)
+    monkeypatch.chdir(tmp_path)
+    for words in (["--resume", "run", "--steps", "3"], ["--resume", "--out", "run", "--steps", "4"]):
+        assert main(words) == 0, capsys.readouterr().err
+    assert [path.name for path in list_checkpoints(run)] == ["step-00000004.pt", "step-00000003.pt", "step-00000002.pt"]
+    assert read_table(run / "run.toml", "train") == {**used, "steps": 4}
+    capsys.readouterr()
+    assert main(["--resume", "run"]) == 0
+    assert "4 steps are done" in capsys.readouterr().out
+    assert main(["--resume", "run", "--tv-weight", "1"]) == 1
+    assert "other settings (tv 3e-07 there, 1.0 now)" in capsys.readouterr().err
+    assert main(["--resume", "run", "--out", "other"]) == 1
+    assert "name two run folders" in capsys.readouterr().err
+
+
+def test_a_runs_file_begins_another_such_run(tiny_dataset: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert train(tiny_dataset, first, "--steps", "1", "--seed", "7", "--learning-rate", "0.0003") == 0
+    assert main(["--config", str(first / "run.toml"), "--out", str(second)]) == 0
+    assert (second / "run.toml").read_text() == (first / "run.toml").read_text()
+    one, other = (load_checkpoint(list_checkpoints(run)[0]) for run in (first, second))
+    assert one["config"] == other["config"]
+    assert all(torch.equal(value, other["generator"][name]) for name, value in one["generator"].items())
+
+
+def settings_of(words: list[str]) -> TrainConfig:
+    """What a command's words come to, without training."""
+    parser, all_words = said(words, "flnet train")
+    return config_from(parser.parse_args(all_words), torch.device("cpu"))
+
+
+def test_typed_goes_before_the_file_and_the_file_before_the_preset(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text('[train]\npreset = "cpu"\nimage_size = 96\nsteps = 5\n[build.timit]\nout = "x"\n')
+    settings = settings_of(["--shards", "x", "--config", str(path), "--steps", "7"])
+    assert (settings.steps, settings.model.image_size, settings.model.base_channels) == (7, 96, 16)
+    assert settings_of(["--shards", "x", "--config", str(path), "--preset", "paper"]).model.base_channels == 64
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_fits_every_network(network: str, preset: str) -> None:
+    settings = settings_of(["--shards", "x", "--network", network, "--preset", preset])
+    kind = NETWORKS[network]
+    given = {**to_table(settings, kind.unused), **to_table(settings.model), **to_table(settings.weights)}
+    assert {key: given[key] for key in PRESETS[preset].keys() & given.keys()} == {
+        key: value for key, value in PRESETS[preset].items() if key in given
+    }
+    if preset == "paper":
+        assert settings == settings_of(["--shards", "x", "--network", network])
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_runs_file_says_all_that_decides_its_result(network: str, tmp_path: Path) -> None:
+    words = [
+        "--shards",
+        str(tmp_path),
+        "--network",
+        network,
+        "--seed",
+        "3",
+        "--batch-size",
+        "6",
+        "--learning-rate",
+        "1e-7",
+    ]
+    parser, all_words = said(words, "flnet train")
+    args = parser.parse_args(all_words)
+    settings = config_from(args, torch.device("cpu"))
+    write_run_file(tmp_path / "run.toml", "train", settings_table(args, settings))
+    assert settings_of(["--config", str(tmp_path / "run.toml")]) == settings
+
+
+def test_a_long_training_on_a_cpu_is_foretold(
+    tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert forecast(197, 99_999) == (
+        "the first step took 197.0 s on this CPU: the 99999 steps to come will take about 228 days; use a GPU, or have "
+        "a small network in minutes with --preset cpu (Ctrl-C saves and stops)"
+    )
+    assert "about 6 hours" in forecast(2, 10_000)
+    assert forecast(2, 1000) == ""
+    monkeypatch.setattr("model.training.run.LONG_HOURS", 0.0)
+    assert train(tiny_dataset, tmp_path / "run", "--steps", "2") == 0
+    assert capsys.readouterr().err.count("warning: the first step took") == 1
+
+
+def test_what_a_dataset_lacks_is_said_at_the_start(
+    make_dataset: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = make_dataset(tmp_path / "out", train={"01M": 2}, test={})
+    contents = json.loads((dataset / "dataset.json").read_text())
+    contents |= {"splits": {"train": {"speakers": 1}}, "warnings": ["2 files that begin alike are in different splits"]}
+    (dataset / "dataset.json").write_text(json.dumps(contents))
+    assert train(dataset, tmp_path / "run", "--steps", "1") == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert told == [
+        "warning: 2 files that begin alike are in different splits",
+        "warning: there is no test split: nothing can be measured on people whom the network has not seen",
+        "warning: there is one speaker to train on: the network will know this face alone",
+    ]
 
 
 @pytest.mark.parametrize("ablation", ["bank=1", "bank=3,streams=warp", "streams=appearance"])

@@ -62,7 +62,7 @@ def test_programs_are_ours_whatever_the_current_folder_holds(tmp_path: Path, mon
         (tmp_path / f"{name}.py").write_text("raise SystemExit(99)")
     monkeypatch.chdir(tmp_path)
     assert run_command([*FLNET, "check", "nowhere"], tmp_path / "log", 1) == 1
-    assert last_words(tmp_path / "log").startswith("flnet: nowhere/dataset.json: no finished dataset here")
+    assert last_words(tmp_path / "log").startswith("flnet check: nowhere/dataset.json: no finished dataset here")
 
 
 def is_locked(path: Path) -> bool:

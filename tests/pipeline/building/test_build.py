@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from pipeline.building.luigi_chunk import PrepareChunk
 from pipeline.building.plan import make_plan, save_plan
 from pipeline.corpora import scan_timit
 from pipeline.layout import plan_file
+from pipeline.run_file import read_table
 from pipeline.settings import Settings
 
 LUIGI = [str(Path(sys.executable).with_name("luigi")), "--module", "pipeline"]
@@ -35,6 +37,11 @@ def luigi(*arguments: object, timeout: float = 240) -> subprocess.CompletedProce
 def check(out: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipeline", "check", str(out)]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+
+
+def flnet(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(REPOSITORY / "flnet.py"), *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +70,37 @@ def test_a_second_run_does_nothing(built: Path, sample_root: Path) -> None:
     assert again.returncode == 0
     assert "complete already" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in built.rglob("*")} == before
+
+
+def test_settings_come_from_a_file_and_are_left_in_one(built: Path, sample_root: Path, tmp_path: Path) -> None:
+    shutil.copytree(built, tmp_path / "out")
+    (tmp_path / "project.toml").write_text(
+        f'[build.timit]\ncorpus_root = "{sample_root}"\nout = "out"\nworkers = 2\nface_fraction = 0.5\n'
+        'log-level = "warning"\n[train]\nsteps = 1\n'
+    )
+    done = flnet("build", "timit", "--config", "project.toml", "--face-fraction", 0.55, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    used = read_table(tmp_path / "out" / "run.toml", "build timit")
+    assert (used["face_fraction"], used["bank_from"], used["out"]) == (0.55, "other", str(tmp_path / "out"))
+    assert json.loads((tmp_path / "out" / "dataset.json").read_text())["config"]["face_fraction"] == 0.55
+    again = flnet("build", "timit", "--config", "out/run.toml", cwd=tmp_path)
+    assert "complete already" in again.stdout
+
+
+def test_what_is_to_come_is_said_before_it_begins(sample_root: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(sample_root / "volunteers", tmp_path / "corpus")
+    only = sorted(path for path in root.iterdir() if path.is_dir())[0]
+    done = luigi("BuildFolder", "--corpus-root", only, "--out", tmp_path / "out", "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith(("note: ", "warning: "))]
+    assert re.match(r"note: \S+/out: 2 videos to prepare, about 3 seconds of them \(as estimated from 2\)", told[-1])
+    assert (
+        told[:-1]
+        == [
+            "warning: there is one speaker to train on: the network will know this face alone",
+            "warning: there is no test split: nothing can be measured on people whom the network has not seen",
+        ][: len(told) - 1]
+    )
 
 
 def test_one_worker_or_two_or_joblib_give_the_same_bytes(built: Path, sample_root: Path, tmp_path: Path) -> None:
