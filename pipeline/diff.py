@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -112,13 +113,11 @@ def _changed_content(before: Dataset, after: Dataset, progress: bool) -> Iterato
     ours, theirs = (_entries(dataset, {s.get("sha256") for s in other.contents["shards"]})
                     for dataset, other in ((before, after), (after, before)))  # fmt: skip
     both = sorted(ours.keys() & theirs.keys())
-    pool = ShardPool()
-    try:
-        for name in tqdm(both, "comparing", unit="video", disable=not progress or not both, delay=1):
+    bar = tqdm(both, "comparing", unit="video", disable=not progress or not both, delay=1)
+    with closing(ShardPool()) as pool, bar:
+        for name in bar:
             if words := _words(pool, ours[name], theirs[name]):
                 yield name, words
-    finally:
-        pool.close()
 
 
 Place = tuple[Path, VideoEntry]
