@@ -11,9 +11,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipeline.building.luigi_tasks import Build
     from pipeline.corpora import Source, video_tree
     from pipeline.map_dataset import FlnetDataset
-    from pipeline.tasks import Build, BuildFaceForensics, BuildFolder, BuildSample, BuildTable, BuildTimit
+    from pipeline.tasks import BuildFaceForensics, BuildFolder, BuildSample, BuildTable, BuildTimit
 
 __all__ = [
     "Build",
@@ -26,6 +27,7 @@ __all__ = [
     "Source",
     "video_tree",
 ]
+# In pipeline.tasks, where Luigi's defaults are set, is all the rest.
 _HOMES = {"FlnetDataset": "pipeline.map_dataset", "Source": "pipeline.corpora", "video_tree": "pipeline.corpora"}
 
 

@@ -133,7 +133,8 @@ def _entries(dataset: Dataset, known: set[Any]) -> dict[str, Place]:
 def _words(pool: ShardPool, before: Place, after: Place) -> list[str]:
     readers = [pool.reader(path) for path, _ in (before, after)]
     spans = [range(entry.first_row, entry.first_row + entry.row_count) for _, entry in (before, after)]
-    if not np.array_equal(*(reader.frame_index(rows) for reader, rows in zip(readers, spans, strict=True))):
+    kept = [reader.frame_index(rows) for reader, rows in zip(readers, spans, strict=True)]
+    if not np.array_equal(kept[0], kept[1]):
         return ["other frames are kept"]
     words = []
     for name in FrameRow._fields:
