@@ -27,6 +27,7 @@ __all__ = [
     "Source",
     "video_tree",
 ]
+# In pipeline.tasks, where Luigi's defaults are set, is all the rest.
 _HOMES = {"FlnetDataset": "pipeline.map_dataset", "Source": "pipeline.corpora", "video_tree": "pipeline.corpora"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -113,13 +114,11 @@ def _changed_content(before: Dataset, after: Dataset, progress: bool) -> Iterato
     ours, theirs = (_entries(dataset, {s.get("sha256") for s in other.contents["shards"]})
                     for dataset, other in ((before, after), (after, before)))  # fmt: skip
     both = sorted(ours.keys() & theirs.keys())
-    pool = ShardPool()
-    try:
-        for name in tqdm(both, "comparing", unit="video", disable=not progress or not both, delay=1):
+    bar = tqdm(both, "comparing", unit="video", disable=not progress or not both, delay=1)
+    with closing(ShardPool()) as pool, bar:
+        for name in bar:
             if words := _words(pool, ours[name], theirs[name]):
                 yield name, words
-    finally:
-        pool.close()
 
 
 Place = tuple[Path, VideoEntry]
@@ -135,8 +134,8 @@ def _entries(dataset: Dataset, known: set[Any]) -> dict[str, Place]:
 def _words(pool: ShardPool, before: Place, after: Place) -> list[str]:
     readers = [pool.reader(path) for path, _ in (before, after)]
     spans = [range(entry.first_row, entry.first_row + entry.row_count) for _, entry in (before, after)]
-    before_index, after_index = (reader.frame_index(rows) for reader, rows in zip(readers, spans, strict=True))
-    if not np.array_equal(before_index, after_index):
+    kept = [reader.frame_index(rows) for reader, rows in zip(readers, spans, strict=True)]
+    if not np.array_equal(kept[0], kept[1]):
         return ["other frames are kept"]
     words = []
     for name in FrameRow._fields:

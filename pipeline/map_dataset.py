@@ -99,4 +99,4 @@ class FlnetDataset:
 
 
 def _channels_first(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    return np.ascontiguousarray(np.moveaxis(images, -1, 1))
+    return np.moveaxis(images, -1, 1)  # a view: whoever stacks a batch copies once

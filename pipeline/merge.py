@@ -87,7 +87,8 @@ def merge_datasets(
     _demand_one_split_each(roots, moves)
     every = [move for ours in moves for move in ours]
     _demand_room(roots, out, every)
-    shards = [_move(move, out, copy) for move in tqdm(every, "merging", unit="shard", disable=not progress)]
+    with tqdm(every, "merging", unit="shard", disable=not progress) as bar:
+        shards = [_move(move, out, copy) for move in bar]
     places = [{move.listed: move.path for move in ours} for ours in moves]
     rows = [
         {**row, "shard": there[row["shard"]] if row["status"] == "ok" else ""}

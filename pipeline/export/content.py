@@ -15,7 +15,7 @@ COLUMNS = ("landmarks", "mouth_openness", "frame_index", "pts_seconds", "crop_tr
 BATCH_ROWS = 64  # pictures in memory at a time
 
 
-def columns_of(reader: ShardReader, rows: range) -> dict[str, npt.NDArray[Any]]:
+def columns_of(reader: ShardReader, rows: range) -> dict[str, Any]:
     """The columns beside the pictures, n rows each; shapes and units in `pipeline.shards.schema.ROWS`."""
     return {name: getattr(reader, name)(rows) for name in COLUMNS}
 

@@ -24,18 +24,18 @@ def _value(kind: str) -> dict[str, Any]:
     return {"dtype": kind, "_type": "Value"}
 
 
-def _array(*shape: int) -> dict[str, Any]:
-    return {"shape": list(shape), "dtype": "float32", "_type": "Array2D"}
+def _list(length: int, inner: Mapping[str, Any]) -> dict[str, Any]:
+    return {"feature": inner, "length": length, "_type": "Sequence"}  # by the name that old versions know as well
 
 
 # As `datasets` writes them into a file's metadata.
 FEATURES: dict[str, dict[str, Any]] = {
     "image": {"_type": "Image"},
-    "landmarks": _array(LANDMARKS, 2),
+    "landmarks": _list(LANDMARKS, _list(2, _value("float32"))),
     "mouth_openness": _value("float32"),
     "frame_index": _value("int32"),
     "pts_seconds": _value("float64"),
-    "crop_transform": _array(2, 3),
+    "crop_transform": _list(2, _list(3, _value("float32"))),
     "bank": _value("int8"),  # place among its video's bank, mouth closed to open; -1 outside
     "video": _value("string"),
     "speaker": _value("string"),
@@ -66,7 +66,7 @@ def write(to: Path, piece: Piece, sources: Mapping[str, str], settings: ExportSe
                 for rows in stretches(video, BATCH_ROWS):
                     columns: dict[str, Any] = columns_of(reader, rows)
                     count = len(rows)
-                    columns |= {name: list(columns[name].tolist()) for name in ("landmarks", "crop_transform")}
+                    columns |= {name: columns[name].tolist() for name in ("landmarks", "crop_transform")}
                     columns["image"] = [{"bytes": encode(image), "path": None} for image in reader.frames(rows)]
                     columns["bank"] = np.array([_place(video, row) for row in rows], np.int8)
                     said = {"video": video.id, "speaker": video.speaker, "source_sha256": sources[video.id]}
@@ -82,8 +82,9 @@ def _schema() -> Any:
     def stored(feature: Mapping[str, Any]) -> Any:
         if feature["_type"] == "Image":
             return pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
-        kind = pyarrow.type_for_alias(feature["dtype"])
-        return pyarrow.list_(pyarrow.list_(kind)) if feature["_type"] == "Array2D" else kind
+        if feature["_type"] == "Sequence":
+            return pyarrow.list_(stored(feature["feature"]), feature["length"])
+        return pyarrow.type_for_alias(feature["dtype"])
 
     told = json.dumps({"info": {"features": FEATURES}})
     return pyarrow.schema({name: stored(feature) for name, feature in FEATURES.items()}, {"huggingface": told})

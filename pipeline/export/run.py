@@ -71,8 +71,9 @@ def export_dataset(
     missing = [piece for ours in pieces.values() for piece in ours if not (to / piece.path).is_file()]
     calls = (joblib.delayed(chosen.write)(to, piece, sources, settings) for piece in missing)
     done = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(calls)
-    for _ in tqdm(done, "exporting", len(missing), unit="file", disable=not progress or not missing):
-        pass
+    with tqdm(done, "exporting", len(missing), unit="file", disable=not progress or not missing) as bar:
+        for _ in bar:
+            pass
     _finish(root, to, settings, contents)
     return contents
 
