@@ -109,7 +109,7 @@ def follow(
         reader.chosen_fps or times.fps,
         times.jumps,
         tuple(reader.notes),
-        (*times.warnings, *reader.warnings, *_damage_warnings(damage), *reader.errors[:MAX_COMPLAINTS]),
+        (*times.warnings, *reader.warnings, *_damage_warnings(damage), *_complaints(reader.errors)),
         np.array(frame_index, np.int32),
         times.seconds,
         np.array(sizes, np.int32),
@@ -131,12 +131,19 @@ def _check_region(path: Path, region: FaceRegion | None, frame: Frame) -> None:
 
 def _damage(frame: Frame, before: int) -> int:
     """What a frame suffers of, given that of the frame before it."""
-    return CORRUPT if frame.corrupt else WHOLE if frame.key or before == WHOLE else AFTER_CORRUPT
+    if frame.corrupt:
+        return CORRUPT
+    return WHOLE if frame.key or (before == WHOLE and not frame.follows_loss) else AFTER_CORRUPT
 
 
 def _damage_warnings(damage: list[int]) -> list[str]:
     count = damage.count(AFTER_CORRUPT)
-    return [f"{count} frames that follow corrupt ones, with no key frame between, may show their damage"] * (count > 0)
+    after = "follow corrupt or missing ones, with no key frame between"
+    return [f"{count} frames that {after}, may show their damage"] * (count > 0)
+
+
+def _complaints(errors: list[str]) -> list[str]:
+    return list(dict.fromkeys(errors))[:MAX_COMPLAINTS]
 
 
 def save_track(path: Path, track: Track, source_sha256: str) -> None:

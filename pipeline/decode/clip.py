@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain, pairwise
 from pathlib import Path
@@ -164,7 +165,7 @@ def nearest_frames(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
 
 
 def _changed(frame: Frame, index: int, seconds: float) -> Frame:
-    return Frame(index, seconds, frame.y, frame.u, frame.v, frame.colour, frame.corrupt, frame.key)
+    return replace(frame, index=index, pts_seconds=seconds)
 
 
 def _begins(first: float, packets: _Packets | None) -> Iterator[int | None]:
@@ -178,13 +179,14 @@ def _begins(first: float, packets: _Packets | None) -> Iterator[int | None]:
 
 @lru_cache(maxsize=8)
 def _packets(path: str, _stamp: str) -> _Packets | None:
-    """The times of a file's packets; None where not all have one. Kept, since many clips may be cut from one file.
+    """The times of a file's packets; None where they say too little. Kept, since many clips may be cut from one file.
 
     Raises:
         VideoError: the clock jumps.
     """
     times: list[float] = []
     keys: list[tuple[float, int]] = []
+    leads: set[int | None] = set()  # of presentation timestamps before decoding ones
     before = None
     try:
         with av.open(f"file:{path}", options=OPTIONS, timeout=STALL_SECONDS) as container:
@@ -200,10 +202,13 @@ def _packets(path: str, _stamp: str) -> _Packets | None:
                     if before is not None and packet.dts < before:
                         raise VideoError("unreadable", _JUMPS.format(path))
                     before = packet.dts
+                leads.add(None if packet.dts is None else packet.pts - packet.dts)
                 time = float(packet.pts * stream.time_base)
                 times.append(time)
                 if packet.is_keyframe:
                     keys.append((time, packet.pts if packet.dts is None else packet.dts))
+            if stream.codec_context.has_b_frames and len(leads) == 1:
+                return None  # pictures are decoded in another order than shown, but no packet tells of it
     except av.error.FFmpegError:
         return None  # damaged: decoded from the beginning as far as it goes
     times.sort()

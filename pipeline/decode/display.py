@@ -92,8 +92,10 @@ class Display:
 
     def _kind_of(self, picture: av.VideoFrame) -> _Kind:
         if picture.rotation != self._rotation:  # else not looked at: a picture asked for side data is freed late
-            self._rotation = picture.rotation
-            self._turn = _turning_filters(picture.side_data.get("DISPLAYMATRIX"))
+            matrix = picture.side_data.get("DISPLAYMATRIX")
+            # Where the stream itself says how it is turned, only some pictures do; the others are as those before.
+            if matrix is not None or self._rotation is None:
+                self._rotation, self._turn = picture.rotation, _turning_filters(matrix)
         if picture.key_frame or not self._shape:  # between them, the decoder is ahead of the pictures it gives
             self._shape = self._pixel_shape()
         self._interlaced = self._interlaced or picture.interlaced_frame

@@ -38,8 +38,9 @@ class Frame:
     u: Plane  # (ceil(H/2), ceil(W/2))
     v: Plane
     colour: Colour
-    corrupt: bool = False  # the decoder had to make up a part of it
+    corrupt: bool = False  # a part of it was lost, and made up
     key: bool = True  # it does not depend on other frames
+    follows_loss: bool = False  # one or more before it could not be decoded at all
 
 
 class Decoded(NamedTuple):
@@ -49,14 +50,7 @@ class Decoded(NamedTuple):
     seconds: float  # NaN where the container gives no time
     corrupt: bool
     key: bool
-
-
-def decoded(picture: av.VideoFrame) -> Decoded:
-    """A picture as it leaves the decoder."""
-    stamp = picture.pts if picture.pts is not None else picture.dts
-    base = picture.time_base
-    seconds = float("nan") if stamp is None or base is None else float(stamp * base)
-    return Decoded(picture, seconds, bool(picture.is_corrupt), bool(picture.key_frame))
+    follows_loss: bool
 
 
 def plane_of(plane: av.video.plane.VideoPlane, dtype: Any = np.uint8) -> npt.NDArray[Any]:

@@ -18,9 +18,11 @@ from av.logging import Capture
 
 from pipeline.child_process import watchdog
 from pipeline.cli import printable
+from pipeline.decode.damage import Damage
 from pipeline.decode.display import Display
-from pipeline.decode.frame import HDR, Colour, Decoded, Frame, colour_of, decoded, plane_of
-from pipeline.decode.stream import OPTIONS, choose_stream
+from pipeline.decode.frame import HDR, Colour, Decoded, Frame, colour_of, plane_of
+from pipeline.decode.stream import OPTIONS, choose_stream, others_than
+from pipeline.decode.times import Clock
 from pipeline.errors import VideoError
 
 STALL_SECONDS = 60.0  # a decoder that gives nothing for so long is stopped
@@ -70,6 +72,8 @@ class VideoReader:
         stream.thread_type, stream.thread_count = "NONE", 1  # a build has a worker for each core
         stream.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
         self.fps = float(stream.guessed_rate or 0)
+        if other := others_than(stream, self._container):
+            self.notes.append(other)
         self._stream = stream
         return self
 
@@ -97,13 +101,29 @@ class VideoReader:
 
     def _pictures(self) -> Iterator[Decoded]:
         """What the decoder gives. As in ffmpeg itself, a packet that it refuses is a complaint, no end."""
+        demuxer, codec = self._container.format.name, self._stream.codec_context
         packets = self._container.demux(self._stream)  # the last one is empty, and draws what the decoder held back
-        drained = False
-        while not drained and (packet := self._attempt(lambda: next(packets, None))) is not None:
-            yield from map(decoded, self._attempt(packet.decode) or ())
+        damage, clock = Damage(codec.name, demuxer), Clock(demuxer)
+
+        def decoded(picture: av.VideoFrame) -> Decoded:
+            corrupt, follows_loss = damage.of(picture)
+            return Decoded(picture, clock.seconds(picture), corrupt, bool(picture.key_frame), follows_loss)
+
+        def draw() -> av.Packet[Any] | None:
+            return self._attempt(lambda: next(packets, None))
+
+        packet, drained = draw(), False
+        while packet is not None and not drained:
+            following, said = draw(), len(self.errors)
+            pictures = self._attempt(packet.decode)
+            damage.note(packet, following, self.errors[said:], refused=pictures is None)
+            yield from map(decoded, pictures or ())
             drained = packet.dts is None and not packet.size
+            packet = following
         if not drained:  # the file broke off
-            yield from map(decoded, self._attempt(self._stream.codec_context.decode) or ())
+            yield from map(decoded, self._attempt(codec.decode) or ())
+        if damage.missing:
+            self.warnings.append(f"{damage.missing} damaged packets gave no picture")
 
     def _pixel_shapes(self) -> Callable[[], Fraction]:
         """Width over height of a pixel now: as the container says, else as the pictures do, which may change."""
@@ -144,9 +164,9 @@ def _frame(index: int, item: Decoded, chroma_left: bool) -> Frame:
         from pipeline.decode.hdr import to_sdr  # here: numba is imported where it is used
 
         planes = to_sdr(picture)
-        return Frame(index, item.seconds, *planes, Colour("bt709", False, chroma_left), item.corrupt, item.key)
+        return Frame(index, item.seconds, *planes, Colour("bt709", False, chroma_left), *item[2:])
     y, u, v = (plane_of(plane) for plane in picture.planes)
-    return Frame(index, item.seconds, y, u, v, colour_of(picture, chroma_left), item.corrupt, item.key)
+    return Frame(index, item.seconds, y, u, v, colour_of(picture, chroma_left), *item[2:])
 
 
 def _ahead(pictures: Iterator[Decoded]) -> Iterator[Decoded]:

@@ -17,12 +17,14 @@ CONTAINERS = (
 OPTIONS = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS, "max_pixels": str(MAX_PIXELS)}
 
 STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
+STILL_CODECS = ("mjpeg", "png", "apng", "bmp", "webp", "tiff", "gif", "jpeg2000")
 
 
 def choose_stream(container: Any) -> tuple[Any, str]:
     """The video stream of an open container: the default one, of several the largest, of equals the first.
 
-    Covers and thumbnails do not count, and a stream of a single picture only where there is no other.
+    Covers and thumbnails do not count, and a stream of a single picture, or of pictures coded as stills are, only where
+    there is no other.
 
     Returns:
         The stream and "", or None and why there is none.
@@ -51,7 +53,21 @@ def stated_length(path: Path) -> tuple[float, float] | None:
     return (float(length), rate) if length > 0 and rate > 0 else None
 
 
+def others_than(chosen: Any, container: Any) -> str:
+    """A sentence where a file has other video streams than the one chosen."""
+    videos = [stream for stream in container.streams.video if not stream.disposition & STILLS and not _is_still(stream)]
+    if chosen not in videos or len(videos) < 2:
+        return ""
+    context = chosen.codec_context
+    return f"of {len(videos)} video streams number {chosen.index} ({context.width}x{context.height}) is read"
+
+
 def _rank(stream: Any) -> tuple[bool, bool, int, int]:
     context = stream.codec_context
     default = bool(stream.disposition & Disposition.default)
-    return stream.frames != 1, default, context.width * context.height, -stream.index
+    return not _is_still(stream), default, context.width * context.height, -stream.index
+
+
+def _is_still(stream: Any) -> bool:
+    """Whether it seems to be a cover that nothing flags: some containers do not say how many pictures there are."""
+    return stream.frames == 1 or stream.codec_context.name in STILL_CODECS

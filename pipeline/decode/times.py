@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left
 from typing import NamedTuple
 
+import av
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +18,36 @@ FEW = 3  # frames that may be out of order; more of them before a step back tell
 ORDINARY = (0.55, 1.8)  # of the median interval, those that the rate is taken from: no frame doubled, none missing
 # The container's nominal rate, exact where times are in milliseconds, is believed if it is as near to the measured one.
 SAME_RATE, MILLISECOND = 0.001, 0.001
+
+
+class Clock:
+    """The times of a stream's pictures as they leave the decoder, in order.
+
+    Where presentation timestamps step back more often than decoding ones, the decoding ones tell the time; so it is in
+    ffmpeg. AVI files have decoding ones alone, though ffmpeg gives their packets others.
+
+    Args:
+        demuxer: ffmpeg's name.
+    """
+
+    def __init__(self, demuxer: str) -> None:
+        self._is_avi = demuxer == "avi"
+        self._backward = [0, 0]  # steps of presentation and of decoding timestamps
+        self._last: list[int | None] = [None, None]
+
+    def seconds(self, picture: av.VideoFrame) -> float:
+        """When a picture is shown; NaN where nothing tells."""
+        pts, dts, base = picture.pts, picture.dts, picture.time_base
+        if self._is_avi:
+            pts, dts = None, self._last[1] + 1 if dts is None and self._last[1] is not None else dts
+        for kind, stamp in enumerate((pts, dts)):
+            last = self._last[kind]
+            if stamp is not None:
+                self._backward[kind] += last is not None and stamp <= last
+                self._last[kind] = stamp
+        trusted = pts is not None and (dts is None or self._backward[0] <= self._backward[1])
+        stamp = pts if trusted else dts
+        return math.nan if stamp is None or base is None else float(stamp * base)
 
 
 class Times(NamedTuple):

@@ -112,6 +112,17 @@ def test_rotation_flag_is_applied_as_ffmpeg_does(
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "ts"])
+def test_a_stream_that_says_itself_how_it_is_turned(suffix: str, make_video: MakeVideo, tmp_path: Path) -> None:
+    """It says so at key pictures alone, and means those in between as well."""
+    plain, turned = make_video(f"unturned.{suffix}", "-c:v", "libx264", "-g", "5"), tmp_path / f"turned.{suffix}"
+    sei = "h264_metadata=display_orientation=insert:rotate=90"
+    subprocess.run([ffmpeg_path(), "-v", "error", "-i", plain, "-c", "copy", "-bsf:v", sei, turned], check=True)
+    upright = [np.rot90(frame.y).copy() for frame in read_frames(plain)]
+    for ours, theirs in zip([frame.y.copy() for frame in read_frames(turned)], upright, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [

@@ -57,6 +57,15 @@ def test_nor_is_a_still_that_nothing_flags_as_a_cover(
     assert what_is_read(path) == (10, 320, 240)
 
 
+def test_nor_is_one_of_a_container_that_counts_no_pictures(
+    parts: dict[str, Path], run_ffmpeg: RunFfmpeg, tmp_path: Path
+) -> None:
+    path = tmp_path / "still.mkv"
+    flags = ("-map", "1", "-map", "0", "-c", "copy", "-disposition:v:0", "default", "-disposition:v:1", "0")
+    run_ffmpeg("-i", parts["small"], "-i", parts["jpg"], *flags, path)
+    assert what_is_read(path) == (10, 320, 240)
+
+
 @pytest.mark.parametrize(
     ("dispositions", "expected"),
     [(("default", "default"), (10, 640, 480)), (("default", "0"), (10, 320, 240)), (("0", "0"), (10, 640, 480))],
@@ -69,6 +78,9 @@ def test_of_two_videos_the_default_one_then_the_largest(
     flags = [text for place, value in enumerate(dispositions) for text in (f"-disposition:v:{place}", value)]
     run_ffmpeg("-i", parts["small"], "-i", parts["large"], "-map", "0", "-map", "1", "-c", "copy", *flags, path)
     assert what_is_read(path) == expected
+    number, size = int(expected[1] == 640), f"{expected[1]}x{expected[2]}"
+    with VideoReader(path) as reader:
+        assert reader.notes == [f"of 2 video streams number {number} ({size}) is read"]
 
 
 def test_sound_alone_says_so(parts: dict[str, Path], run_ffmpeg: RunFfmpeg, tmp_path: Path) -> None:

@@ -132,6 +132,13 @@ def test_a_jump_in_any_container(suffix: str, make_video: MakeVideo) -> None:
     assert (len(times.jumps), times.fps) == (1, 25.0)
 
 
+def test_pictures_in_another_order_in_avi(make_video: MakeVideo) -> None:
+    """AVI counts packets as they are decoded; a rate from the counts of B-frames would be wrong."""
+    times = decoded(make_video("reordered.avi", "-c:v", "libx264", "-bf", "3"))
+    np.testing.assert_allclose(times.seconds - times.seconds[0], np.arange(10) * 0.04, atol=1e-9)
+    assert (times.jumps, times.fps) == ((), 25.0)
+
+
 def test_a_stream_without_a_clock(make_video: MakeVideo) -> None:
     times = decoded(make_video("bare.h264", "-c:v", "libx264", "-bf", "2"))
     np.testing.assert_allclose(times.seconds, np.arange(10) * 0.04, atol=1e-9)
