@@ -25,7 +25,7 @@ from tqdm import tqdm
 from pipeline import FlnetDataset
 from pipeline.cli import run
 from pipeline.export import ExportSettings, export_dataset
-from pipeline.manifest import MANIFEST_FILE
+from pipeline.layout import MANIFEST_FILE
 from pipeline.shards import open_dataset
 
 OURS = "shards, `FlnetDataset`"

@@ -163,6 +163,7 @@ def export_onnx(module: ExportedGenerator, path: Path, notes: dict[str, str]) ->
             verbose=False,
         )
     assert program is not None  # with dynamo there is one
+    # Inside the file: who runs it elsewhere has nothing else that says what goes in and comes out.
     program.model.metadata_props.update(notes)
     with atomic_write(path) as partial:
         program.save(str(partial))
@@ -170,6 +171,7 @@ def export_onnx(module: ExportedGenerator, path: Path, notes: dict[str, str]) ->
             return None
         import onnxruntime  # type: ignore[import-not-found, unused-ignore]
 
+        # Before it has its name: a file that computes something else is never there.
         session = onnxruntime.InferenceSession(partial.read_bytes(), providers=["CPUExecutionProvider"])
 
         def infer(inputs: Sequence[Tensor]) -> list[Tensor]:

@@ -128,6 +128,7 @@ def build_parser(network: str = TrainConfig.network, protocol: str = PUBLISHED, 
     add("--network", choices=NETWORKS, default=TrainConfig.network, help="what to train (default flnet)")
     add("--protocol", default=PUBLISHED, metavar="NAME",
         help=f"how: {' or '.join(kind.protocols)}; further flags go before it (default {PUBLISHED})")  # fmt: skip
+    # What is a setting is declared as a field of a dataclass; flags are made of those.
     add_flags(parser.add_argument_group(f"{kind.title}'s network"), kind.config, preset.model)
     losses = parser.add_argument_group(f"{kind.title}'s losses")
     add_flags(losses, kind.weights, preset.weights)
@@ -143,6 +144,7 @@ def build_parser(network: str = TrainConfig.network, protocol: str = PUBLISHED, 
     training.add_argument(
         "--batches", type=int, metavar="N", help="instead of --steps: as many steps as so many batches are enough for"
     )
+    # These change nothing but speed.
     add = parser.add_argument_group("machine").add_argument
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if there is one")
     add("--compile", action=argparse.BooleanOptionalAction, help="torch.compile (default: on a GPU)")

@@ -90,6 +90,7 @@ def follow(
             if tracker is None:
                 _check_region(path, region, frame)
                 tracker = FaceTracker(settings, landmark_model, not frame.colour.full_range, region)
+            # A made-up picture would teach the tracker a face that is none.
             seen = NOT_LOOKED_AT if frame.corrupt else tracker.observe(frame.y)
             if seen.landmarks is None:
                 people.see_nobody()

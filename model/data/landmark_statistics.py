@@ -9,6 +9,7 @@ import torch
 
 from model.network.condition import LandmarkStatistics
 from pipeline.errors import DatasetError
+from pipeline.geometry import LANDMARKS
 from pipeline.shards import FRAME_SIZE, ShardReader, Video
 
 
@@ -18,7 +19,7 @@ def landmark_statistics(videos: Sequence[Video]) -> LandmarkStatistics:
     Raises:
         DatasetError: a shard cannot be read, or all landmarks are the same.
     """
-    count, total, squares = 0, np.zeros((68, 2)), np.zeros((68, 2))
+    count, total, squares = 0, np.zeros((LANDMARKS, 2)), np.zeros((LANDMARKS, 2))
     for video in videos:
         with ShardReader(video.shard) as shard:
             points = shard.landmarks(slice(video.first_row, video.first_row + video.row_count))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.geometry import MOUTH
+from pipeline.geometry import LANDMARKS, MOUTH
 from pipeline.sample.speakers import Speaker
 
 Points = npt.NDArray[np.float64]
@@ -54,7 +54,7 @@ class FaceState:
 
 def face_landmarks(speaker: Speaker, state: FaceState) -> Points:
     """The landmarks in the face frame, (68, 2) in units, in dlib's order (0-based)."""
-    points = np.empty((68, 2))
+    points = np.empty((LANDMARKS, 2))
     points[0:17] = move_jaw(_mirrored_row(_shaped_jaw(speaker)), jaw_drop(state))
     points[17:27] = _mirrored_row(_brow(speaker, state), through_middle=False)
     points[27:36] = _nose(speaker)

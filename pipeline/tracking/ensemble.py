@@ -15,8 +15,9 @@ import numpy.typing as npt
 from numba import types
 
 from pipeline.compiled import compiled
+from pipeline.geometry import LANDMARKS
 
-CASCADES, TREES, DEPTH, FEATURES, POINTS = 15, 500, 4, 500, 68
+CASCADES, TREES, DEPTH, FEATURES = 15, 500, 4, 500
 SPLITS, LEAVES = 2**DEPTH - 1, 2**DEPTH
 
 Float32s = npt.NDArray[np.float32]
@@ -43,18 +44,18 @@ def read_ensemble(path: Path) -> Ensemble:
     dlib writes everything as integers of varying length, and real numbers as pairs of them, mantissa and exponent.
     """
     data = np.fromfile(path, np.uint8)
-    head = np.empty(3 + 4 * POINTS + 1, np.int32)  # version, rows, columns, the mean shape, count of cascades
+    head = np.empty(3 + 4 * LANDMARKS + 1, np.int32)  # version, rows, columns, the mean shape, count of cascades
     at = _unpack(data, 0, head)
     compared = np.empty((CASCADES, TREES, SPLITS, 2), np.int16)
     thresholds = np.empty((CASCADES, TREES, SPLITS), np.float32)
-    leaves = np.empty((CASCADES, TREES, LEAVES, 2 * POINTS), np.float32)
+    leaves = np.empty((CASCADES, TREES, LEAVES, 2 * LANDMARKS), np.float32)
     # Of a tree: count of splits, the splits, count of leaves, and the leaves, each with its rows and columns.
-    tree = np.empty((TREES, 1 + 4 * SPLITS + 1 + LEAVES * (2 + 4 * POINTS)), np.int32)
+    tree = np.empty((TREES, 1 + 4 * SPLITS + 1 + LEAVES * (2 + 4 * LANDMARKS)), np.int32)
     count = np.empty(1, np.int32)
     for cascade in range(CASCADES):
         at = _unpack(data, _unpack(data, at, count), tree.reshape(-1))
         split = tree[:, 1 : 1 + 4 * SPLITS].reshape(TREES, SPLITS, 4)
-        leaf = tree[:, 2 + 4 * SPLITS :].reshape(TREES, LEAVES, 2 + 4 * POINTS)
+        leaf = tree[:, 2 + 4 * SPLITS :].reshape(TREES, LEAVES, 2 + 4 * LANDMARKS)
         compared[cascade] = split[..., :2]
         thresholds[cascade] = _reals(split[..., 2:])
         leaves[cascade] = _reals(leaf[..., 2:])

@@ -51,8 +51,8 @@ class TrackSettings:
     | score | 0.075 | 1.494 | 2.859 | 3.200 | sure 0.8, lapse -0.5 (one in 1000 is below -0.18) |
 
     so that what is ordinary passes, and a few frames in a hundred are looked at again by the detector: a doubt costs a
-    detection, not a face. Frames of waiting are seconds at 25 a second: `linger` is two, `rival_patience` one,
-    `patience` half of one. What they must get right are the scenes of tests/pipeline/tracking/test_tracker.py.
+    detection, not a face. Waiting is counted at 25 frames a second: `linger` is two seconds, `rival_patience` one,
+    `patience` half of one. What all must get right are the scenes of tests/pipeline/tracking/test_tracker.py.
     """
 
     detect_every: int = 6
