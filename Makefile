@@ -24,7 +24,7 @@ demo: $(STAMP)
 	$(BIN)/python -m pipeline check $(DEMO)/dataset
 	$(BIN)/python -m pipeline report $(DEMO)/dataset
 	$(BIN)/python -m model.train --shards $(DEMO)/dataset --out $(DEMO)/run --resume --steps $(DEMO_STEPS) \
-	    --image-size 64 --base-channels 16 --batch-size 4 --learning-rate 1e-3 --decay-share 0.5 --guide landmarks \
+	    --image-size 64 --base-channels 16 --batch-size 4 --learning-rate 1e-3 --decay-share 0.5 --guide landmarks --appearance-weight 250 \
 	    --perceptual-weight 0 --adversarial-weight 0 --checkpoint-every 500 --picture-every 500
 	$(BIN)/python -m model.evaluate --shards $(DEMO)/dataset --checkpoint $(DEMO)/run
 	$(BIN)/python -m model.animate --checkpoint $(DEMO)/run --show masks --out $(DEMO)/animation.mp4 \

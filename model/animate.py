@@ -22,10 +22,10 @@ from model.pictures import to_pixels
 from model.trained import InferenceSettings, Trained, add_inference_flags, inference_settings, load_trained
 from pipeline.cli import run
 from pipeline.errors import InputError
+from pipeline.layout import DATASET_FILE
 from pipeline.preparing.crops import CENTRES
 from pipeline.settings import Settings
 from pipeline.shards import FRAME_SIZE, open_dataset
-from pipeline.shards.dataset import DATASET_FILE
 from pipeline.tracking.landmark_model import landmark_model_path
 
 

@@ -117,7 +117,7 @@ class ModelConfig(NetworkConfig):
 
 @dataclass(frozen=True)
 class LossWeights:
-    """The λ of Eq. 17, in its order; a weight of 0 leaves its term out of the computation."""
+    """The λ of Eq. 17, in its order, and one of ours; a weight of 0 leaves its term out of the computation."""
 
     sparsity: float = setting(1.0, at_least(0), "λ_SV", flag="--sparsity-weight", metavar="W")
     tv: float = setting(1e-5, at_least(0), "λ_TV", flag="--tv-weight", metavar="W")
@@ -127,6 +127,13 @@ class LossWeights:
     )
     adversarial: float = setting(
         1.0, at_least(0), "λ_adv; 0 trains no discriminator", flag="--adversarial-weight", metavar="W"
+    )
+    appearance: float = setting(
+        0.0,
+        at_least(0),
+        "of L_rec on I_a, as Eq. 12 is on I_w, so that I_a is an image before V takes from it (not in the paper)",
+        flag="--appearance-weight",
+        metavar="W",
     )
 
     def __post_init__(self) -> None:

@@ -17,12 +17,13 @@ from pipeline.cli import printable
 from pipeline.errors import BuildError, DatasetError, UnreadableError
 from pipeline.files import UNFINISHED, has_no_link, is_own_file, regular_size, sha256_of, walk_own
 from pipeline.geometry import mouth_openness
-from pipeline.manifest import MANIFEST_FILE, read_manifest
+from pipeline.layout import DATASET_FILE, MANIFEST_FILE, SHARDS, removed_file
+from pipeline.manifest import read_manifest
 from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.k_map import k_codes, k_table
 from pipeline.settings import Settings, recorded_settings
 from pipeline.shards import FRAME_SIZE, Dataset, ShardReader, VideoEntry, dataset_digest, open_dataset
-from pipeline.shards.dataset import DATASET_FILE, contents_digest
+from pipeline.shards.dataset import contents_digest
 from pipeline.shards.reader import PATIENCE_CPU_SECONDS
 from pipeline.shards.schema import SHARD_NAME
 from pipeline.shards.validate import shard_below
@@ -93,7 +94,7 @@ def repair(root: Path, defects: Sequence[Defect]) -> dict[Path, Path]:
     broken = [defect.file for defect in defects if defect.broken]
     moved = {}
     for path in dict.fromkeys([*broken, *([root / DATASET_FILE] if broken else [])]):
-        place = root / "work" / "removed" / path.relative_to(root)
+        place = removed_file(root, path)
         if _is_ours(root, path) and is_own_file(root, path) and has_no_link(root, place.parent):
             place.parent.mkdir(parents=True, exist_ok=True)
             moved[path] = path.replace(_free(place))
@@ -202,7 +203,7 @@ def _video_defects(reader: ShardReader, entry: VideoEntry, settings: Settings) -
 
 def _extra_files(root: Path, shards: Sequence[Mapping[str, Any]]) -> Iterator[Defect]:
     listed = {shard["path"] for shard in shards}
-    for path in walk_own(root / "shards"):
+    for path in walk_own(root / SHARDS):
         if path.is_symlink():
             yield Defect(path, "must be no link; a dataset's files lie in its own folder")
         elif path.relative_to(root).as_posix() not in listed:
@@ -216,7 +217,7 @@ def _is_ours(root: Path, path: Path) -> bool:
     parts = path.relative_to(root).parts
     if len(parts) == 1:
         return parts[0] in (DATASET_FILE, MANIFEST_FILE)
-    return len(parts) == 3 and parts[0] == "shards" and _OURS.fullmatch(parts[2]) is not None
+    return len(parts) == 3 and parts[0] == SHARDS and _OURS.fullmatch(parts[2]) is not None
 
 
 def _manifest_defects(root: Path, dataset: Dataset, kept: Mapping[str, tuple[str, int]]) -> Iterator[Defect]:

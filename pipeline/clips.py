@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.corpora.source import PICTURES_FPS, Clip
 from pipeline.decode import ClipReader, Frame, PictureReader, VideoReader
+from pipeline.errors import VideoError
 from pipeline.tracking.region import FaceRegion
+
+SHRUNK = "a second decoding gave fewer frames than the first; did the file change?"
 
 
 def open_clip(path: Path, clip: Clip | None = None) -> VideoReader | PictureReader:
@@ -28,6 +31,26 @@ def clip_frames(path: Path, clip: Clip | None = None) -> Iterator[Frame]:
     """The frames of a clip; as `open_clip`, for callers who need the frames only."""
     with open_clip(path, clip) as reader:
         yield from reader
+
+
+def frames_at(path: Path, places: Sequence[int], clip: Clip | None = None) -> Iterator[Frame]:
+    """Some frames of a clip that was decoded before, in one pass that holds a frame at a time.
+
+    Args:
+        places: rising frame numbers from 0 on; repeats are given again.
+
+    Raises:
+        VideoError: it has fewer frames than that.
+    """
+    wanted = 0
+    for number, frame in enumerate(clip_frames(path, clip) if places else ()):
+        while wanted < len(places) and places[wanted] == number:
+            yield frame
+            wanted += 1
+        if wanted == len(places):
+            return
+    if places:
+        raise VideoError("unreadable", f"{path}: {SHRUNK}")
 
 
 def region_of(clip: Clip | None) -> FaceRegion | None:

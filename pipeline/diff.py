@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.manifest import MANIFEST_FILE, read_manifest, read_rows
+from pipeline.layout import MANIFEST_FILE
+from pipeline.manifest import read_manifest, read_rows
 from pipeline.settings import flat_settings
 from pipeline.shards import Dataset, FrameRow, ShardPool, VideoEntry, open_dataset
 from pipeline.shards.reader import proven_entries

@@ -15,6 +15,7 @@ JAW_RIGHT, JAW_LEFT = 0, 16  # 1 and 17, the ends of the jaw line beside the ear
 NOSE_TIP = 30  # 31
 EYE_OUTER_RIGHT, EYE_OUTER_LEFT = 36, 45  # 37 and 46
 LIP_TOP_OUTER, LIP_BOTTOM_OUTER = 51, 57  # 52 and 58
+EYES, MOUTH = slice(36, 48), slice(48, 68)  # 37 to 48 and 49 to 68
 
 
 def mouth_openness(landmarks: Points) -> npt.NDArray[np.float32]:

@@ -15,7 +15,6 @@ from pipeline.result import DROP_REASONS, VideoResult
 if TYPE_CHECKING:
     import pandas
 
-MANIFEST_FILE = "manifest.csv"
 MOST_BYTES = 64 << 20  # of a table; 100 000 videos take half of that
 _FORMULA, _QUOTED_FORMULA = re.compile(r"'*[=+\-@\t\r]"), re.compile(r"'+[=+\-@\t\r]")
 TEXT_COLUMNS = ("id", "speaker", "split", "path", "sha256", "shard", "status", "error", "note", "warning")

@@ -18,11 +18,12 @@ from pipeline.corpora.exclude import read_unwanted
 from pipeline.corpora.source import named, one_name
 from pipeline.errors import DatasetError, InputError
 from pipeline.files import UNFINISHED, atomic_write, sha256_of, walk_own
-from pipeline.manifest import MANIFEST_FILE, read_manifest, read_rows, result_of_row, write_rows
+from pipeline.layout import DATASET_FILE, MANIFEST_FILE, shard_name
+from pipeline.manifest import read_manifest, read_rows, result_of_row, write_rows
 from pipeline.result import VideoResult
 from pipeline.settings import digest_of, flat_settings
 from pipeline.shards import Dataset, Part, VideoEntry, dataset_digest, merge_shards, open_dataset
-from pipeline.shards.dataset import DATASET_FILE, contents_digest
+from pipeline.shards.dataset import contents_digest
 from pipeline.shards.reader import proven_entries
 from pipeline.shards.schema import DATASET_SCHEMA
 from pipeline.shards.validate import shard_below
@@ -194,7 +195,7 @@ def _moves(dataset: Dataset, unwanted: set[str]) -> list[Move]:
         if wanted:
             name = digest_of([shard["sha256"], [entry.id for entry in wanted]])
             # As a build would call it; the number says nothing here.
-            there = f"shards/{shard['split']}/{shard['split']}-0000-{name}.h5"
+            there = shard_name(shard["split"], f"{shard['split']}-0000-{name}")
             whole = len(wanted) == len(entries)
             moves.append(Move(path, shard["sha256"], shard["path"], shard["split"], there, wanted, whole))
     return moves

@@ -11,7 +11,7 @@ from pipeline.files import atomic_write
 
 DROP_REASONS = ("no_face", "too_small", "out_of_frame", "other_person", "corrupt", "excluded")
 # Reasons that may lie in the circumstances: such videos are tried again as long as the build is unfinished.
-PASSING_REASONS = ("changed", "crashed", "timeout", "vanished")
+TRANSIENT_REASONS = ("changed", "crashed", "timeout", "vanished")
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,24 @@ class VideoResult:
     stamp: str = ""  # of the source as it was read (`content.stamp_of`)
     excluded: list[list[int]] = field(default_factory=list)  # first and last number of stretches left out on request
 
+    @property
+    def reason(self) -> str:
+        """Why it failed, in a word; empty for a video that arrived."""
+        return reason_of(self.error)
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether another try may well end otherwise."""
+        return self.status != "ok" and self.reason in TRANSIENT_REASONS
+
     def of(self, source: Source) -> VideoResult:
         """The same, of somebody else or in another split by now."""
         return replace(self, speaker=source.speaker, split=source.split)
+
+
+def reason_of(error: str) -> str:
+    """The word that an error in the manifest begins with."""
+    return error.partition(":")[0]
 
 
 def blank(source: Source) -> VideoResult:
@@ -55,11 +70,6 @@ def blank(source: Source) -> VideoResult:
 def failed(source: Source, reason: str, message: str, stamp: str = "", sha256: str = "") -> VideoResult:
     """The result of a video that gave nothing."""
     return replace(blank(source), status="failed", error=f"{reason}: {message}", stamp=stamp, sha256=sha256)
-
-
-def is_passing(result: VideoResult) -> bool:
-    """Whether another try may well end otherwise."""
-    return result.status != "ok" and result.error.split(":")[0] in PASSING_REASONS
 
 
 def save_result(path: Path, result: VideoResult) -> None:
@@ -74,4 +84,4 @@ def load_result(path: Path) -> VideoResult | None:
         result = VideoResult(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-    return None if is_passing(result) else result
+    return None if result.is_transient else result

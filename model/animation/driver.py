@@ -15,7 +15,7 @@ from pipeline.arrays import ArrayRule, read_arrays
 from pipeline.decode.reader import MAX_FRAMES
 from pipeline.errors import InputError
 from pipeline.files import regular_size
-from pipeline.geometry import LANDMARKS, Points
+from pipeline.geometry import LANDMARKS, MOUTH, Points
 from pipeline.preparing.crops import ANCHOR
 from pipeline.preparing.tracked_clip import TrackedClip, Transform, crop_track, track_clip
 from pipeline.settings import Settings
@@ -34,7 +34,7 @@ _RULES = {
     "fps": ArrayRule("fiu", (), 1),
 }
 DEFAULT_FPS = 25.0
-OUTSIDE_MOUTH = slice(0, 48)
+OUTSIDE_MOUTH = slice(0, MOUTH.start)
 """The landmarks that a face's size is taken from: those of the mouth move most."""
 
 

@@ -113,8 +113,9 @@ class BatchPlanner:
         return replace(group, variation=draw_variation(rng))
 
     def _bank_videos(self, video: Video, target_videos: Sequence[Video]) -> list[Video]:
-        """Where the bank may come from: "other videos of the same person different from the ones used to get target
-        images". Where the batch holds all of the person's videos, from those but the target's own.
+        """Where the bank may come from: the person's videos that the batch takes no target from ("Network Inputs").
+
+        Where the batch takes targets from all of them, any but the target's own.
         """
         targets = {target.id for target in target_videos}
         partners = self.partners[video.id]
@@ -128,7 +129,7 @@ class BatchPlanner:
 
 
 def bank_choice(bank_size: int) -> tuple[int, ...]:
-    """Places in the stored bank of five that a bank of `bank_size` uses: "the first 1, 3 or all 5" ("Ablation study").
+    """Places in the stored bank of five that a bank of `bank_size` uses: the first so many ("Ablation study").
 
     Raises:
         InputError: not 1, 3 or 5.

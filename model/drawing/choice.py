@@ -14,10 +14,10 @@ from model.config import Size
 from model.data.sampler import Group
 from model.drawing.corpora import Corpus
 from model.drawing.faces import Values
-from model.evaluation.metrics import MOUTH, hull_mask, mean_inside, region_mask
+from model.evaluation.metrics import hull_mask, mean_inside, region_mask
 from model.evaluation.protocol import cut
 from model.pixels import LEVELS_PER_UNIT
-from pipeline.geometry import Points, mouth_openness
+from pipeline.geometry import MOUTH, Points, mouth_openness
 from pipeline.shards import ShardReader
 
 BATCH_SIZE = 8

@@ -14,11 +14,10 @@ from model.drawing.choice import Scored, apart, best_of_each, widest_mouths
 from model.drawing.corpora import Corpus
 from model.drawing.faces import Values, eye_opening
 from model.drawing.panel import CELL_PX, GAP_PX, Cell, captioned, draw_block
-from model.evaluation.metrics import EYES, MOUTH
 from model.networks import kind_of
 from model.pictures import Pixels, cell_size, fitted, to_pixels
 from model.trained import Trained
-from pipeline.geometry import Points, mouth_openness
+from pipeline.geometry import EYES, MOUTH, Points, mouth_openness
 
 TRUTH = "truth"
 CLOSE_UP_SHARE = 0.4

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from model.config import Size
 from model.pictures import FONT_PX, TITLE_PX, Pixels, fitted
+from pipeline.geometry import MOUTH
 
 CELL_PX = 160
 """The least side of a picture in a figure: those of small networks are enlarged."""
@@ -116,7 +117,7 @@ def with_close_up(picture: Pixels, points: npt.NDArray[np.float32], cell: Size) 
     """
     height, width = picture.shape[:2]
     places = (points + 0.5) / (width, height)  # in shares of the picture, whatever its sides
-    mouth = places[48:68]
+    mouth = places[MOUTH]
     side = min(float((1 + 2 * CLOSE_UP_MARGIN) * np.ptp(mouth, axis=0).max()), 1.0)
     start = np.clip((mouth.min(0) + mouth.max(0) - side) / 2, 0, 1 - side)
     left, top = start * (width, height)

@@ -13,9 +13,8 @@ from torch import Tensor
 from model.config import Size
 from model.evaluation.fid import Moments, frechet_distance
 from model.evaluation.psnr_ssim import psnr, ssim
+from pipeline.geometry import EYES, MOUTH
 
-MOUTH = slice(48, 68)
-EYES = slice(36, 48)
 REGION_MARGIN = 0.25
 """How far a region reaches beyond its landmarks on every side, as a share of their bounding box's longer side."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from model.networks import PUBLISHED, STRONG
 
-# FLNet's, "Ablation study": "the first 1, 3 or all 5 images", and one stream of the two.
+# FLNet's, "Ablation study": a bank of its first 1 or 3 images, and one stream of the two.
 VARIATIONS = {
     "bank-1": ("--ablation", "bank=1"),
     "bank-3": ("--ablation", "bank=3"),

@@ -163,7 +163,7 @@ class Generator(Network):
         return {**columns, **insides, "output": out.output}
 
     def _inputs(self, question: Question) -> tuple[Tensor, Tensor]:
-        """Bank and field: "the first 1, 3 or all 5 images" ("Ablation study")."""
+        """Bank and field: its first 1, its first 3 or all 5 images ("Ablation study")."""
         bank, landmarks = (values[:, : self.config.bank_size] for values in (question.bank, question.bank_landmarks))
         return bank, offset_field(question.target_landmarks, landmarks, *bank.shape[-2:])
 

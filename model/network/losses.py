@@ -13,6 +13,9 @@ Readings, each with its reason:
   (their Eq. 2); the layers are the paper's own.
 - **Eq. 16 is the discriminator's** hinge loss as printed. The generator minimises −E[D(I_o)], its usual counterpart
   (Miyato et al. 2018, whose hinge version the paper cites).
+- **L_rec_a is not in the paper**, and has no weight unless asked for. I_a begins with ten times the error of I_w, V
+  shuts it out within a few hundred steps, and then a hundredth of the gradient reaches it; with a term of its own, as
+  Eq. 12 is I_w's, it becomes an image that V can take from.
 - **What a stream that is switched off would have made has no loss.** Without the warping stream there is no I_w, M_w
   or W_w; without the appearance stream I_o is I_w, so that Eqs. 12 and 13 are one term, and V is no mask.
 """
@@ -74,10 +77,12 @@ def landmark_weights(k_codes: Tensor, k_levels: Tensor) -> Tensor:
 
 
 def reconstruction_loss(image: Tensor, target: Tensor, weight_map: Tensor) -> Tensor:
-    """K ⊙ |image − I_t|, summed over the colours, averaged over pixels and batch (Eq. 12 of I_w, Eq. 13 of I_o).
+    """K ⊙ |image − I_t|, summed over the colours, averaged over pixels and batch.
+
+    Eq. 12 of I_w, Eq. 13 of I_o, L_rec_a of I_a.
 
     Args:
-        image: I_w or I_o (B, 3, H, W) in [-1, 1].
+        image: I_w, I_o or I_a (B, 3, H, W) in [-1, 1].
         target: I_t, likewise.
         weight_map: K (B, 1, H, W) in [0.3, 1].
     """
@@ -139,8 +144,8 @@ def generator_losses(
         features: VGG16; needed unless `weights.perceptual` is 0.
 
     Returns:
-        Scalars by "L_SV", "L_TV_V", "L_TV_wm", "L_TV_ww", "L_rec_w", "L_rec_o", "L_p", "L_adv" (those that there are)
-        and "total".
+        Scalars by "L_SV", "L_TV_V", "L_TV_wm", "L_TV_ww", "L_rec_w", "L_rec_o", "L_rec_a", "L_p", "L_adv" (those that
+        there are) and "total".
 
     Raises:
         ValueError: if a term is weighted and what it needs is None.
@@ -158,6 +163,8 @@ def generator_losses(
         terms["L_rec_w"] = weights.reconstruction, reconstruction_loss(out.warped, target, weight_map)
     if weights.reconstruction:
         terms["L_rec_o"] = weights.reconstruction, reconstruction_loss(out.output, target, weight_map)
+    if weights.appearance and merges:
+        terms["L_rec_a"] = weights.appearance, reconstruction_loss(out.appearance, target, weight_map)
     if weights.perceptual:
         if features is None:
             raise ValueError("features must be given where the perceptual weight is not 0, got None")

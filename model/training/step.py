@@ -109,9 +109,8 @@ class Trainer:
     def step(self, source: Iterator[Batch]) -> StepLosses:
         """Take `batches_per_step` batches and do the discriminator's updates, then the generator's ("Implementation").
 
-        Every update has a batch of its own, the generator's too: "for every 5 iterations of discriminator update, we
-        train once the generator", and an iteration is a batch. Pictures that the discriminator has just been trained
-        on would be scored too kindly.
+        Every update has a batch of its own, the generator's too: the paper counts its 5 to 1 in iterations, and an
+        iteration is a batch. Pictures that the discriminator has just been trained on would be scored too kindly.
         """
         self._set_learning_rate()
         names: list[str] = []

@@ -14,13 +14,14 @@ from tqdm import tqdm
 
 from pipeline.building.earlier import set_aside
 from pipeline.building.plan import Plan
-from pipeline.building.record import ChunkResult, chunk_file, load_chunks, save_chunk
+from pipeline.building.record import ChunkResult, load_chunks, save_chunk
 from pipeline.content import has_changed, stamp_of
 from pipeline.corpora.source import Source, named
 from pipeline.files import sha256_of
-from pipeline.manifest import MANIFEST_FILE, read_rows, result_of_row
+from pipeline.layout import DATASET_FILE, MANIFEST_FILE, chunk_file
+from pipeline.manifest import read_rows, result_of_row
 from pipeline.result import VideoResult, blank
-from pipeline.shards.dataset import DATASET_FILE, contents_digest
+from pipeline.shards.dataset import contents_digest
 
 READERS = 4  # files read at a time to see whether they have changed
 
@@ -51,7 +52,7 @@ def find_changes(out: Path, root: Path, plan: Plan) -> Changes:
     """
     if not root.is_dir():
         return Changes()
-    records = load_chunks(chunk_file(out, chunk) for chunk in plan.chunks)
+    records = load_chunks(chunk_file(out, chunk.name) for chunk in plan.chunks)
     paths = {source.id: root / source.path for source in plan.videos}
     now = {result.id: stamp_of(paths[result.id]) for record in records for result in record.results}
     doubtful = {result.id: result for record in records for result in record.results if now[result.id] != result.stamp}
@@ -77,7 +78,7 @@ def _note(out: Path, records: Sequence[ChunkResult], stamps: dict[str, str], cha
             replace(result, stamp=stamps[result.id]) if result.id in stamps and result.id not in changed else result
             for result in record.results
         ]
-        path = out / "work" / "chunks" / f"{record.name}.json"
+        path = chunk_file(out, record.name)
         if load_chunks([path]) != [record]:
             continue  # another host has seen to it meanwhile
         if results != record.results:
@@ -112,7 +113,7 @@ def restore_records(out: Path, plan: Plan) -> None:
         return
     shards = {Path(shard["path"]).stem: shard for shard in contents["shards"]}
     chunks = {chunk.name: chunk for chunk in plan.chunks if chunk.name in shards or contents["plan"] == plan.digest}
-    missing = [name for name in {**shards, **chunks} if not (out / "work" / "chunks" / f"{name}.json").is_file()]
+    missing = [name for name in {**shards, **chunks} if not chunk_file(out, name).is_file()]
     if not missing:
         return
     rows = {row["id"]: row for row in read_rows(out / MANIFEST_FILE)}
@@ -124,7 +125,7 @@ def restore_records(out: Path, plan: Plan) -> None:
             else [result_of_row(row) for row in rows.values() if row["shard"] == shard["path"] and _is_plain(row)]
         )
         about = (shard["split"], shard["path"], shard["sha256"], shard["bytes"], results, contents["config_digest"])
-        save_chunk(out / "work" / "chunks" / f"{name}.json", ChunkResult(name, *about))
+        save_chunk(chunk_file(out, name), ChunkResult(name, *about))
 
 
 def _sound_contents(out: Path) -> dict[str, Any]:

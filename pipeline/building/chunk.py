@@ -12,12 +12,13 @@ import joblib
 
 from pipeline.building.earlier import Earlier
 from pipeline.building.plan import Chunk
-from pipeline.building.record import ChunkResult, chunk_done, chunk_file, load_chunk, save_chunk
+from pipeline.building.record import ChunkResult, chunk_done, load_chunk, save_chunk
 from pipeline.child_process import Children, CrashError, StallError, run_in_child
 from pipeline.content import stamp_of
 from pipeline.corpora import Source
 from pipeline.errors import DatasetError, InputError
 from pipeline.files import drop_own_file, sha256_of
+from pipeline.layout import WORK, chunk_file
 from pipeline.preparing.video import load_models, places, prepare_video
 from pipeline.result import VideoResult, failed, save_result
 from pipeline.settings import Settings
@@ -88,7 +89,7 @@ def build_chunk(
     kept = {} if earlier is None else earlier.find(root, chunk.videos, settings)
     with (pool or Pool()).open() as parallel, Children(prepare_video) as children:
         work = (
-            joblib.delayed(prepare_safely)(root, source, settings, out / "work", landmark_model, children)
+            joblib.delayed(prepare_safely)(root, source, settings, out / WORK, landmark_model, children)
             for source in chunk.videos
             if source.id not in kept
         )
@@ -101,9 +102,9 @@ def build_chunk(
         done = _merge(out, chunk, settings, results, {name: shard for name, (_, shard) in kept.items()})
     except (OSError, DatasetError):
         if chunk_done(out, chunk):  # a host that was thought dead made it as well, and cleared the parts away
-            return load_chunk(chunk_file(out, chunk))
+            return load_chunk(chunk_file(out, chunk.name))
         raise
-    if not done.is_passing:
+    if not done.is_transient:
         clear_parts(out, chunk, settings)
     return done
 
@@ -149,7 +150,7 @@ def _merge(
 ) -> ChunkResult:
     """Join what is in `kept`, by id, and in the single videos' files."""
     parts = [
-        Part(kept.get(source.id, places(out / "work", source, settings).shard), source.id, source.speaker)
+        Part(kept.get(source.id, places(out / WORK, source, settings).shard), source.id, source.speaker)
         for source in chunk.videos
         if results[source.id].status == "ok"
     ]
@@ -159,7 +160,7 @@ def _merge(
         path = out / chunk.shard
         merge_shards(path, parts, {"split": chunk.split, "settings": settings.digest})
         done = replace(done, shard=chunk.shard, sha256=sha256_of(path), bytes=path.stat().st_size)
-    save_chunk(chunk_file(out, chunk), done)
+    save_chunk(chunk_file(out, chunk.name), done)
     return done
 
 
@@ -167,7 +168,7 @@ def clear_parts(out: Path, chunk: Chunk, settings: Settings) -> int:
     """Remove the work on single videos of a finished chunk, whose shard stands for them; returns the bytes freed."""
     freed = 0
     for source in chunk.videos:
-        put = places(out / "work", source, settings)
+        put = places(out / WORK, source, settings)
         for path in (put.result, put.shard):  # in this order: a result without its shard would be in the way
             freed += drop_own_file(out, path)
     return freed

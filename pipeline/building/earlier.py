@@ -15,7 +15,8 @@ from pipeline.building.record import ChunkResult, chunk_done, load_chunks
 from pipeline.content import has_changed
 from pipeline.corpora import Source
 from pipeline.files import atomic_write, drop_own_file, sha256_of
-from pipeline.result import VideoResult, is_passing
+from pipeline.layout import WORK, chunk_files, earlier_file, earlier_files, earlier_index
+from pipeline.result import VideoResult
 from pipeline.settings import Settings
 
 Kept = tuple[VideoResult, Path]  # what became of a video, and the shard that holds it if it arrived
@@ -38,7 +39,7 @@ class Earlier:
     def of(out: Path, plan: str) -> Earlier | None:
         """What `index_earlier` found for a plan; None where it found nothing."""
         try:
-            return Earlier(out, dict(json.loads(_index_file(out, plan).read_text(encoding="utf-8"))))
+            return Earlier(out, dict(json.loads(earlier_index(out, plan).read_text(encoding="utf-8"))))
         except (OSError, ValueError):
             return None
 
@@ -49,7 +50,7 @@ class Earlier:
             root: the corpus root.
         """
         names = sorted({self._records[source.id] for source in videos if source.id in self._records})
-        known = {name: record for name in names for record in load_chunks([self._out / "work" / name])}
+        known = {name: record for name in names for record in load_chunks([self._out / WORK / name])}
         found = {}
         for source in videos:
             record = known.get(self._records.get(source.id, ""))
@@ -61,7 +62,7 @@ class Earlier:
         return found
 
     def _holds_good(self, record: ChunkResult, result: VideoResult, source: Source, root: Path) -> bool:
-        if is_passing(result) or result.excluded != [list(stretch) for stretch in source.excluded]:
+        if result.is_transient or result.excluded != [list(stretch) for stretch in source.excluded]:
             return False
         if has_changed(root / source.path, result.stamp, result.sha256):
             return False
@@ -81,27 +82,25 @@ def index_earlier(out: Path, plan: Plan) -> None:
     Records of other plans lie in `work/chunks/`, those of chunks that are to be made again in `work/earlier/`.
     """
     ours = {chunk.name for chunk in plan.chunks}
-    work = out / "work"
-    others = [path for path in sorted((work / "chunks").glob("*.json")) if path.stem not in ours]
-    others += sorted((work / "earlier").glob("*.json"))
+    others = [path for path in chunk_files(out) if path.stem not in ours] + earlier_files(out)
     if not others:
         return
     wanted = {video.id for chunk in plan.chunks if not chunk_done(out, chunk) for video in chunk.videos}
     records = {
-        result.id: path.relative_to(work).as_posix()
+        result.id: path.relative_to(out / WORK).as_posix()
         for path in others
         for record in load_chunks([path])
         for result in record.results
         if result.id in wanted
     }
     if records:
-        with atomic_write(_index_file(out, plan.digest)) as temporary:
+        with atomic_write(earlier_index(out, plan.digest)) as temporary:
             temporary.write_text(json.dumps(records), encoding="utf-8")
 
 
 def set_aside(out: Path, record: Path) -> None:
     """Have a chunk made again, of which most videos can be taken over."""
-    aside = out / "work" / "earlier" / record.name
+    aside = earlier_file(out, record.stem)
     aside.parent.mkdir(parents=True, exist_ok=True)
     try:
         record.replace(aside)
@@ -112,10 +111,6 @@ def set_aside(out: Path, record: Path) -> None:
 def forget_earlier(out: Path, plan: Plan) -> None:
     """Drop the records of earlier builds, once a plan is finished and their shards are gone."""
     ours = {chunk.name for chunk in plan.chunks}
-    others = [path for path in (out / "work" / "chunks").glob("*.json") if path.stem not in ours]
-    for path in [*others, *(out / "work" / "earlier").glob("*.json"), _index_file(out, plan.digest)]:
+    others = [path for path in chunk_files(out) if path.stem not in ours]
+    for path in [*others, *earlier_files(out), earlier_index(out, plan.digest)]:
         drop_own_file(out, path)
-
-
-def _index_file(out: Path, plan: str) -> Path:
-    return out / "work" / "plans" / f"{plan}.earlier.json"

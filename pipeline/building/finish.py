@@ -12,16 +12,17 @@ from typing import Any
 
 from pipeline.building.earlier import forget_earlier
 from pipeline.building.plan import Plan
-from pipeline.building.record import ChunkResult, chunk_file, load_chunk
+from pipeline.building.record import ChunkResult, load_chunk
 from pipeline.building.upkeep import tidy
 from pipeline.cli import printable
 from pipeline.corpora import left_aside_lines
 from pipeline.errors import BuildError
 from pipeline.files import atomic_write, drop_own_file, sha256_of, walk_own
-from pipeline.manifest import MANIFEST_FILE, ManifestRow, write_manifest
+from pipeline.layout import DATASET_FILE, MANIFEST_FILE, SHARDS, chunk_file
+from pipeline.manifest import ManifestRow, write_manifest
 from pipeline.result import DROP_REASONS, VideoResult
 from pipeline.shards import dataset_digest
-from pipeline.shards.dataset import DATASET_FILE, contents_digest
+from pipeline.shards.dataset import contents_digest
 from pipeline.shards.schema import DATASET_SCHEMA, SHARD_NAME
 
 # The packages whose version can change a shard's bytes.
@@ -63,7 +64,7 @@ def finish(
     Raises:
         BuildError: more videos failed, or none arrived. The manifest is written all the same, the dataset is not.
     """
-    chunks = [load_chunk(chunk_file(out, chunk)) for chunk in plan.chunks]
+    chunks = [load_chunk(chunk_file(out, chunk.name)) for chunk in plan.chunks]
     rows = [ManifestRow(result, root, done.shard) for done in chunks for result in done.results]
     write_manifest(out / MANIFEST_FILE, rows)
     results = [row.result for row in rows]
@@ -99,7 +100,7 @@ def finish(
     contents["contents_sha256"] = contents_digest(contents)
     with atomic_write(out / DATASET_FILE) as temporary:
         temporary.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
-    _drop_strangers(out, {str(shard["path"]) for shard in shards})
+    _remove_stale_shards(out, {str(shard["path"]) for shard in shards})
     forget_earlier(out, plan)
     if removed := tidy(out, plan):
         print(printable(removed))
@@ -108,16 +109,16 @@ def finish(
 
 def forget_passing(out: Path, plan: Plan) -> None:
     """Have a finished build try those videos again whose failure may have been a matter of circumstances."""
-    chunks = [load_chunk(path) for chunk in plan.chunks if (path := chunk_file(out, chunk)).is_file()]
-    if any(done.is_passing for done in chunks):
+    chunks = [load_chunk(path) for chunk in plan.chunks if (path := chunk_file(out, chunk.name)).is_file()]
+    if any(done.is_transient for done in chunks):
         (out / DATASET_FILE).unlink(missing_ok=True)
         _forget_passing(out, plan, chunks)
 
 
 def _forget_passing(out: Path, plan: Plan, chunks: Sequence[ChunkResult]) -> None:
-    places = {chunk.name: chunk_file(out, chunk) for chunk in plan.chunks}
+    places = {chunk.name: chunk_file(out, chunk.name) for chunk in plan.chunks}
     for done in chunks:
-        if done.is_passing:
+        if done.is_transient:
             places[done.name].unlink(missing_ok=True)
 
 
@@ -145,7 +146,7 @@ def _verdict(out: Path, results: Sequence[VideoResult], max_failures: float) -> 
     failed = [result for result in results if result.status != "ok"]
     if len(failed) < len(results) and len(failed) <= max_failures * len(results):
         return None
-    reasons = Counter(result.error.split(":")[0] for result in failed)
+    reasons = Counter(result.reason for result in failed)
     listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     return BuildError(
         f"{out / MANIFEST_FILE}: {len(failed)} of {len(results)} videos failed ({listed}), more than "
@@ -172,7 +173,7 @@ def splits_of(results: Iterable[VideoResult]) -> dict[str, dict[str, int]]:
 
 def counts_of(results: Sequence[VideoResult]) -> dict[str, Any]:
     """What `dataset.json` says of all videos: how many arrived, failed and why, and frames likewise."""
-    failures = Counter(result.error.split(":")[0] for result in results if result.status != "ok")
+    failures = Counter(result.reason for result in results if result.status != "ok")
     return {
         "videos": len(results),
         "videos_ok": sum(result.status == "ok" for result in results),
@@ -183,12 +184,12 @@ def counts_of(results: Sequence[VideoResult]) -> dict[str, Any]:
     }
 
 
-def _drop_strangers(out: Path, ours: set[str]) -> None:
+def _remove_stale_shards(out: Path, ours: set[str]) -> None:
     """Shards that `dataset.json` no longer names: of other settings, or of a list that has changed.
 
     Only files that a build named, in the dataset's own folders.
     """
-    for path in walk_own(out / "shards"):
+    for path in walk_own(out / SHARDS):
         name = path.relative_to(out)
         if name.as_posix() not in ours and len(name.parts) == 3 and SHARD_NAME.fullmatch(name.name):
             drop_own_file(out, path)

@@ -13,8 +13,9 @@ import luigi
 from pipeline.building.chunk import Pool, build_chunk
 from pipeline.building.earlier import Earlier
 from pipeline.building.plan import Chunk, Plan, load_plan
-from pipeline.building.record import chunk_done, chunk_file
+from pipeline.building.record import chunk_done
 from pipeline.child_process import die_with
+from pipeline.layout import chunk_file, plan_file
 from pipeline.result import VideoResult
 
 
@@ -56,7 +57,7 @@ class PrepareChunk(luigi.Task):  # type: ignore[misc]
 
     def output(self) -> luigi.Target:
         out = Path(self.out)
-        return Done(chunk_file(out, self._chunk), lambda: chunk_done(out, self._chunk))
+        return Done(chunk_file(out, self._chunk.name), lambda: chunk_done(out, self._chunk))
 
     def run(self) -> None:
         worker = multiprocessing.parent_process()
@@ -80,8 +81,3 @@ class PrepareChunk(luigi.Task):  # type: ignore[misc]
         left = seconds / done * (videos - done)
         self.set_status_message(f"{done} of {videos} videos, {rate:.0f} frames/s, {left:.0f} s left, {failures} failed")
         self.set_progress_percentage(round(100 * done / videos))
-
-
-def plan_file(out: Path, digest: str) -> Path:
-    """Where a plan is kept."""
-    return out / "work" / "plans" / f"{digest}.json"

@@ -14,7 +14,7 @@ from pipeline.building.changes import Changes, find_changes, listed_changes, res
 from pipeline.building.chunk import BACKENDS
 from pipeline.building.earlier import index_earlier
 from pipeline.building.finish import dataset_done, finish, forget_passing, summary
-from pipeline.building.luigi_chunk import Done, PrepareChunk, plan_file
+from pipeline.building.luigi_chunk import Done, PrepareChunk
 from pipeline.building.plan import Plan, load_inventory, make_plan, save_inventory, save_plan
 from pipeline.building.progress import Progress
 from pipeline.building.record import chunk_done
@@ -22,9 +22,10 @@ from pipeline.building.upkeep import hold_folder, keep_apart, tidy
 from pipeline.cli import printable
 from pipeline.corpora import Inventory, Source, as_inventory, exclude, warned_of_single_clips
 from pipeline.errors import InputError
+from pipeline.layout import DATASET_FILE, inventory_file, plan_file
 from pipeline.preparing.video import load_models
 from pipeline.settings import AFTER_DAMAGE, CENTRE_NAMES, SCENES, Settings, digest_of
-from pipeline.shards.dataset import BANKS_FROM, DATASET_FILE, open_dataset
+from pipeline.shards.dataset import BANKS_FROM, open_dataset
 from pipeline.shards.schema import STORAGES
 from pipeline.tracking import TrackSettings
 from pipeline.tracking.landmark_model import landmark_model_path
@@ -195,8 +196,8 @@ class Build(luigi.Task):  # type: ignore[misc]
 
     def _inventory(self) -> Inventory:
         """What is to be built: the list of the first run, unless `--rescan` asks for a new one, less `--exclude`."""
-        name = f"inventory-{digest_of([self.task_family, self.source_options()])}.json"
-        path, root = Path(self.out) / "work" / name, Path(self.corpus_root)
+        options = digest_of([self.task_family, self.source_options()])
+        path, root = inventory_file(Path(self.out), options), Path(self.corpus_root)
         if self.rescan or not path.is_file():
             save_inventory(path, as_inventory(self.sources()), first_wins=not self.rescan)
         inventory = load_inventory(path)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pipeline.corpora import Inventory, Source
 from pipeline.errors import BuildError
 from pipeline.files import atomic_write
+from pipeline.layout import shard_name
 from pipeline.settings import Settings, digest_of
 
 T = TypeVar("T")
@@ -31,7 +32,7 @@ class Chunk:
     @property
     def shard(self) -> str:
         """The shard's path below the dataset."""
-        return f"shards/{self.split}/{self.name}.h5"
+        return shard_name(self.split, self.name)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline.building.plan import Plan
+from pipeline.layout import WORK, chunk_file
 from pipeline.preparing.video import places
 
 POLL_SECONDS = 1.0
@@ -22,7 +23,7 @@ class Progress(threading.Thread):
     def __init__(self, out: Path, plan: Plan) -> None:
         super().__init__(daemon=True)
         self._ended = threading.Event()
-        self._work = out / "work"
+        self._out = out
         self._plan = plan
         self._counted: dict[str, tuple[bool, int]] = {}  # video id -> whether it arrived, its frames
 
@@ -52,8 +53,10 @@ class Progress(threading.Thread):
         for chunk in self._plan.chunks:
             waiting = [video for video in chunk.videos if video.id not in self._counted]
             if waiting:
-                done = _read(self._work / "chunks" / f"{chunk.name}.json")
-                single = [_read(places(self._work, video, self._plan.settings).result) for video in waiting if not done]
+                done = _read(chunk_file(self._out, chunk.name))
+                single = [
+                    _read(places(self._out / WORK, video, self._plan.settings).result) for video in waiting if not done
+                ]
                 for result in done.get("results", []) + [result for result in single if result]:
                     self._counted[result["id"]] = (result["status"] == "ok", result["frames_seen"])
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from pipeline.building.plan import Chunk
 from pipeline.errors import BuildError
 from pipeline.files import atomic_write
-from pipeline.result import VideoResult, is_passing
+from pipeline.layout import chunk_file
+from pipeline.result import VideoResult
 
 
 @dataclass(frozen=True)
@@ -26,20 +27,15 @@ class ChunkResult:
     settings: str = ""  # their digest
 
     @property
-    def is_passing(self) -> bool:
+    def is_transient(self) -> bool:
         """Whether another try may well give more."""
-        return any(is_passing(result) for result in self.results)
-
-
-def chunk_file(out: Path, chunk: Chunk) -> Path:
-    """Where a finished chunk is recorded."""
-    return out / "work" / "chunks" / f"{chunk.name}.json"
+        return any(result.is_transient for result in self.results)
 
 
 def chunk_done(out: Path, chunk: Chunk) -> bool:
     """Whether a chunk is recorded as finished and its shard is there in full length."""
     try:
-        done = load_chunk(chunk_file(out, chunk))
+        done = load_chunk(chunk_file(out, chunk.name))
     except (FileNotFoundError, BuildError):  # a damaged record is written anew
         return False
     if done.shard is None:

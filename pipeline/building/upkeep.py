@@ -11,10 +11,8 @@ from pipeline.building.plan import Plan
 from pipeline.building.record import chunk_done
 from pipeline.errors import InputError
 from pipeline.files import UNFINISHED, drop_own_file, walk_own
-from pipeline.manifest import MANIFEST_FILE
-from pipeline.shards.dataset import DATASET_FILE
+from pipeline.layout import DATASET_FILE, MANIFEST_FILE, OWN_FOLDERS, lock_file
 
-OWN_FOLDERS = ("shards", "work", "report")
 OWN_FILES = (f".{DATASET_FILE}.", f".{MANIFEST_FILE}.")  # as they are called while they are written
 PATIENCE_SECONDS = 10.0  # what a killed build's processes may take to be gone
 
@@ -29,7 +27,7 @@ def hold_folder(out: Path, shared: bool) -> None:
     Raises:
         InputError: another build is at work there.
     """
-    if not locks.take(out / "work" / "lock", shared, PATIENCE_SECONDS):
+    if not locks.take(lock_file(out), shared, PATIENCE_SECONDS):
         raise InputError(
             f"{out}: another build is at work here; let it end, or share its work: start luigid and give "
             "--scheduler-host to all builds, or --rank and --num-ranks"

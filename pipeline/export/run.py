@@ -18,7 +18,8 @@ from pipeline.export.card import card
 from pipeline.export.plan import Piece
 from pipeline.export.settings import ORIGINS, ExportSettings
 from pipeline.files import UNFINISHED, atomic_write, regular_size, sha256_of, walk_own
-from pipeline.manifest import MANIFEST_FILE, read_manifest
+from pipeline.layout import MANIFEST_FILE
+from pipeline.manifest import read_manifest
 from pipeline.shards import Dataset, Video, open_dataset
 
 SCHEMA = "flnet-export/1"

@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from pipeline import geometry
 from pipeline.cli import printable
-from pipeline.decode import Frame, read_frames
+from pipeline.clips import frames_at
+from pipeline.decode import Frame
 from pipeline.errors import InputError
 from pipeline.geometry import LANDMARKS, Points
 from pipeline.preparing import crops
@@ -122,14 +123,8 @@ def crop_frames(path: Path, places: Sequence[int], transforms: Transform, size: 
         (size, size, 3) uint8 RGB for each place.
 
     Raises:
-        InputError: the video has fewer frames than it had when it was tracked.
+        VideoError: the video has fewer frames than it had when it was tracked.
     """
-    wanted = 0
-    for place, frame in enumerate(read_frames(path)):
-        while wanted < len(places) and places[wanted] == place:
-            transform = transforms[wanted] if size == FRAME_SIZE else resized(transforms[wanted], size)
-            yield crops.cut(keep_region(frame, crops.source_box(transform, size)), transform, size)
-            wanted += 1
-        if wanted == len(places):
-            return
-    raise InputError(f"{path}: a second decoding gave fewer frames than the first; did the file change?")
+    for frame, stored in zip(frames_at(path, places), transforms, strict=True):
+        transform = stored if size == FRAME_SIZE else resized(stored, size)
+        yield crops.cut(keep_region(frame, crops.source_box(transform, size)), transform, size)

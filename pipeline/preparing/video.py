@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import geometry
-from pipeline.clips import clip_frames
+from pipeline.clips import frames_at
 from pipeline.content import checksum, has_changed, known_checksum, remedy_for, stamp_of
 from pipeline.corpora import Source
 from pipeline.decode import Frame
 from pipeline.errors import InputError, VideoError
+from pipeline.layout import track_file, video_files
 from pipeline.preparing import crops
 from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.crop_plan import CropPlan, plan_crops, steadied
@@ -55,8 +56,7 @@ def places(work: Path, source: Source, settings: Settings) -> Places:
     """The work files of a video; other settings have other files."""
     video = digest_of(source.id)
     made = digest_of([source.id, source.excluded]) if source.excluded else video
-    done = work / "videos" / settings.digest
-    return Places(done / f"{made}.h5", done / f"{made}.json", work / "tracks" / settings.track_digest / f"{video}.npz")
+    return Places(*video_files(work, settings.digest, made), track_file(work, settings.track_digest, video))
 
 
 def load_models(model: Path) -> None:
@@ -227,20 +227,7 @@ def _pixels(
         return crops.source_box(cut.transform, FRAME_SIZE).clipped(width, height)
 
     missing = [cut.frame for cut in cuts if not store.covers(cut.frame, box(cut))]
-    again = _decode_again(path, source, missing)
+    again = frames_at(path, missing, source.clip)
     for cut in cuts:
         region = store.take(cut.frame) if store.covers(cut.frame, box(cut)) else keep_region(next(again), box(cut))
         yield crops.cut(region, cut.transform, FRAME_SIZE)
-
-
-def _decode_again(path: Path, source: Source, places: Sequence[int]) -> Iterator[Frame]:
-    """Some frames of a video, in order."""
-    waiting = iter(places)
-    place = next(waiting, None)
-    for number, frame in enumerate(clip_frames(path, source.clip)):
-        if number == place:
-            yield frame
-            place = next(waiting, None)
-            if place is None:
-                return
-    raise VideoError("unreadable", f"{path}: a second decoding gave fewer frames than the first; did the file change?")

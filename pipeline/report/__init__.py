@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.files import atomic_write
+from pipeline.layout import report_page
 from pipeline.report.drops import drop_examples
 from pipeline.report.gather import gather
 from pipeline.report.page import render
@@ -38,7 +39,7 @@ def write_report(root: Path, pictures: int = PICTURES, progress: bool = False, s
     chosen = choose_pictured(gathered.entries, signs, pictures)
     shown = video_pictures(gathered.entries, chosen, progress)
     page = render(gathered, drop_examples(gathered, sources, progress), page_data(gathered.entries, signs, shown))
-    path = root / "report" / "index.html"
+    path = report_page(root)
     with atomic_write(path) as temporary:  # names of files need not be UTF-8: what is not is shown as \udcXX
         temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
     return path

@@ -10,14 +10,15 @@ import numpy as np
 from tqdm import tqdm
 
 from pipeline.child_process import CrashError, run_in_child
-from pipeline.clips import open_clip
+from pipeline.clips import frames_at
 from pipeline.content import known_checksum
 from pipeline.corpora import Clip, clip_of
 from pipeline.decode import Frame
 from pipeline.errors import VideoError
 from pipeline.geometry import Points
+from pipeline.layout import DATASET_FILE, WORK
 from pipeline.preparing import crops
-from pipeline.preparing.crop_plan import plan_crops
+from pipeline.preparing.crop_plan import plan_crops, steadied
 from pipeline.preparing.regions import Box
 from pipeline.report.gather import Entry, Gathered, read_track
 from pipeline.report.pictures import Picture, data_uri
@@ -25,7 +26,6 @@ from pipeline.result import DROP_REASONS
 from pipeline.rules import RELATIVE_PATH
 from pipeline.settings import Settings, recorded_settings
 from pipeline.shards import FRAME_SIZE, Dataset
-from pipeline.shards.dataset import DATASET_FILE
 from pipeline.track import Track
 
 SIDE = 480  # of an example, at most
@@ -33,7 +33,16 @@ SHOWN = tuple(reason for reason in DROP_REASONS if reason != "excluded")  # the 
 WITHOUT_SOURCES = "source videos are not shown; --source-pictures CORPUS_ROOT takes a frame from them"
 TRIES = 3  # videos, for an example of one reason
 DECODED_AT_MOST = 3000  # frames, to reach an example
-CROP_SETTINGS = ("centre", "face_fraction", "min_face_px", "max_padding", "scenes", "after_damage")
+CROP_SETTINGS = (
+    "centre",
+    "face_fraction",
+    "min_face_px",
+    "max_padding",
+    "scenes",
+    "after_damage",
+    "smooth_landmarks",
+    "smooth_centres",
+)
 LANDMARK_COLOUR, CROP_COLOUR = (90, 255, 160), (255, 210, 60)
 
 
@@ -66,7 +75,7 @@ def _example(gathered: Gathered, sources: Path | None, reason: str) -> DropExamp
     entries = gathered.entries
     having = [place for place, entry in enumerate(entries) if reason in entry.drops]
     having.sort(key=lambda place: (not entries[place].arrived, -entries[place].drops[reason], place))
-    if not (gathered.dataset.root / "work").is_dir():
+    if not (gathered.dataset.root / WORK).is_dir():
         return DropExample(reason, having[0], note="the work folder is gone, and with it which frames these were")
     if sources is None:
         return DropExample(reason, having[0], note=WITHOUT_SOURCES)
@@ -109,11 +118,8 @@ def _is_what_was_read(path: Path, sha256: str) -> bool:
 
 def _decoded(path: Path, clip: Clip | None, number: int, points: Points, box: Box | None) -> Picture:
     """One frame, decoded from the beginning on."""
-    with open_clip(path, clip) as reader:
-        for count, frame in enumerate(reader):
-            if count == number:
-                return _drawn(frame, points, box)
-    raise VideoError("unreadable", "the source video has fewer frames than when the dataset was built")
+    (frame,) = frames_at(path, [number], clip)
+    return _drawn(frame, points, box)
 
 
 def _crop_settings(dataset: Dataset) -> Settings:
@@ -123,6 +129,7 @@ def _crop_settings(dataset: Dataset) -> Settings:
 
 def _dropped_frame(track: Track, settings: Settings, reason: str) -> tuple[int, Box | None]:
     """A frame in the middle of those dropped for that reason, and the outline of its crop if that is what was wrong."""
+    track = steadied(track, settings)
     plan = plan_crops(track, settings)
     places = np.flatnonzero(plan.dropped == DROP_REASONS.index(reason))
     if not len(places):

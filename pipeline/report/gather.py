@@ -13,6 +13,7 @@ import pandas
 from tqdm import tqdm
 
 from pipeline.errors import DatasetError
+from pipeline.layout import MANIFEST_FILE, WORK, track_file
 from pipeline.manifest import read_manifest
 from pipeline.report import measures
 from pipeline.result import DROP_REASONS
@@ -22,7 +23,6 @@ from pipeline.shards.reader import proven_entries
 from pipeline.shards.schema import MOST_FRAMES
 from pipeline.track import Track, load_track
 
-MANIFEST = "manifest.csv"
 NUMBERS = (
     *("fps", "width", "height", "frames_seen", "frames_kept", "frames_other_faces", "people"),
     *("face_width_px", "scale", "padding"),
@@ -95,7 +95,7 @@ def gather(dataset: Dataset, progress: bool = False) -> Gathered:
     Raises:
         DatasetError: the manifest or a shard is missing or damaged.
     """
-    table = _manifest(dataset.root / MANIFEST)
+    table = _manifest(dataset.root / MANIFEST_FILE)
     found = _measure_all(dataset, progress)
     entries = []
     tracks = 0
@@ -113,8 +113,8 @@ def gather(dataset: Dataset, progress: bool = False) -> Gathered:
 
 def read_track(dataset: Dataset, video: str, sha256: str) -> Track | None:
     """The track that the build kept of a video; None where `work/` is gone or the source has changed since."""
-    folder = dataset.root / "work" / "tracks" / digest_of(dataset.config.get("track"))
-    return load_track(folder / f"{digest_of(video)}.npz", sha256) if sha256 else None
+    path = track_file(dataset.root / WORK, digest_of(dataset.config.get("track")), digest_of(video))
+    return load_track(path, sha256) if sha256 else None
 
 
 def _manifest(path: Path) -> pandas.DataFrame:

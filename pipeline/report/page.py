@@ -16,7 +16,7 @@ from pipeline.report.gather import Entry, Gathered
 from pipeline.report.pictures import colour_ramp
 from pipeline.report.plots import figure
 from pipeline.report.rows import script_json
-from pipeline.result import DROP_REASONS
+from pipeline.result import DROP_REASONS, reason_of
 
 SCRIPTS = ("dom.js", "trace.js", "entry.js", "speakers.js", "videos.js", "start.js")
 FAILURES_LISTED = 8  # a reason; the table of videos has them all
@@ -158,7 +158,7 @@ def _failures(entries: Sequence[Entry]) -> str:
     failed: dict[str, list[int]] = {}
     for place, entry in enumerate(entries):
         if not entry.arrived:
-            failed.setdefault(entry.error.split(":")[0], []).append(place)
+            failed.setdefault(reason_of(entry.error), []).append(place)
     if not failed:
         return "<p>Every video arrived.</p>"
     groups = sorted(failed.items(), key=lambda group: (-len(group[1]), group[0]))

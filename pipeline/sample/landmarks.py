@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.geometry import MOUTH
 from pipeline.sample.speakers import Speaker
 
 Points = npt.NDArray[np.float64]
@@ -60,7 +61,7 @@ def face_landmarks(speaker: Speaker, state: FaceState) -> Points:
     left_eye = _eye(speaker, state)
     points[36:42] = left_eye
     points[42:48] = (left_eye * (-1, 1))[[3, 2, 1, 0, 5, 4]]
-    points[48:68] = _mouth(speaker, state)
+    points[MOUTH] = _mouth(speaker, state)
     return points
 
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.geometry import MOUTH
 from pipeline.sample.canvas import Canvas, Mask, Picture, disc
 from pipeline.sample.eyes import paint_eyes
 from pipeline.sample.hair import paint_hair
@@ -103,7 +104,7 @@ def render(scene: Studio, state: FaceState, pose: Pose, seed: int = 0) -> tuple[
     _lay(picture, scene.head, scene, region, x, undo_jaw(x, y, jaw_drop(state)))
     face = Canvas(picture, pose.project, pose.scale)
     paint_eyes(face, scene.speaker, state, landmarks)
-    paint_mouth(face, scene.speaker, state, landmarks[48:68])
+    paint_mouth(face, scene.speaker, state, landmarks[MOUTH])
     _lay(picture, scene.front_hair, scene, region, x, y)
     width, height = scene.size
     rng = np.random.default_rng(seed)

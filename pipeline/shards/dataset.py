@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DatasetError
+from pipeline.layout import DATASET_FILE
 from pipeline.shards.reader import proven_entries
 from pipeline.shards.validate import read_contents, shard_below
 
-DATASET_FILE = "dataset.json"
 BANKS_FROM = ("own", "other")  # where a target's bank comes from: its own video, or another one of its speaker
 
 

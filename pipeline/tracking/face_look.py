@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.arithmetic import ordered_sum
+from pipeline.geometry import EYES, MOUTH
 from pipeline.tracking.detection import Luma
 from pipeline.tracking.face_box import Points
 from pipeline.tracking.scene import Samples
 
 SIDE = 32  # samples along the side of a look
-EYES, MOUTH = slice(36, 48), slice(48, 68)  # 37 to 48 and 49 to 68 in the paper's numbering
 EYES_AT, MOUTH_AT = 0.36, 0.74  # how far down their middles come to lie, in units of the side; across, in the middle
 
 # A Gaussian of 3 samples in 256ths, from its middle on. What is finer tells people apart, what is coarser is mostly

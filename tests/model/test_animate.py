@@ -36,7 +36,7 @@ from pipeline.preparing.tracked_clip import resized
 from pipeline.preparing.video import places, prepare_video
 from pipeline.sample import write_sample_corpus
 from pipeline.settings import Settings
-from pipeline.shards import merge_shards, open_dataset
+from pipeline.shards import ShardReader, merge_shards, open_dataset
 from pipeline.tracking.landmark_model import landmark_model_path
 
 SPEAKER = "08F"
@@ -233,6 +233,19 @@ def test_a_videos_bank_is_the_one_that_its_dataset_holds(dataset: Path, clips: l
         bank = list(video.bank)
         assert np.array_equal(made.images, np.stack([shard["frames"][row] for row in bank]))
         assert np.array_equal(made.landmarks, np.stack([shard["landmarks"][row] for row in bank]))
+
+
+def test_it_is_so_with_smoothed_landmarks_and_centres(corpus: Path, clips: list[Path], tmp_path: Path) -> None:
+    settings = Settings(smooth_landmarks=2.0, smooth_centres=3.0)
+    source = Source(clips[0].relative_to(corpus).as_posix(), SPEAKER, "test")
+    assert prepare_video(corpus, source, settings, tmp_path, None).status == "ok"
+    made = source_from_video(clips[0], settings, landmark_model_path())
+    plain = source_from_video(clips[0], Settings(), landmark_model_path())
+    with ShardReader(places(tmp_path, source, settings).shard) as shard:
+        bank = shard.entries[0].bank
+        assert np.array_equal(made.images, shard.frames(bank))
+        assert np.array_equal(made.landmarks, shard.landmarks(bank))
+    assert np.abs(made.landmarks - plain.landmarks).max() > 0.5, "smoothing must show for this to mean anything"
 
 
 def test_pictures_make_a_bank_and_those_without_a_face_are_named(

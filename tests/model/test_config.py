@@ -18,7 +18,7 @@ def test_defaults_are_the_papers() -> None:
     config = TrainConfig(steps=1)
     assert (config.batch_size, config.frames_per_video, config.discriminator_steps) == (16, 4, 5)
     assert (config.learning_rate, config.betas) == (1e-4, (0.5, 0.999))
-    assert tuple(to_dict(config.weights).values()) == (1.0, 1e-5, 250.0, 1.0, 1.0)
+    assert tuple(to_dict(config.weights).values()) == (1.0, 1e-5, 250.0, 1.0, 1.0, 0.0)
     assert (config.model.image_size, config.model.base_channels, config.model.bank_size) == (224, 64, 5)
 
 

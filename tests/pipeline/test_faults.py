@@ -28,13 +28,14 @@ from pipeline import child_process, content, locks
 from pipeline.building import chunk, finish, upkeep
 from pipeline.building.chunk import Pool, build_chunk, prepare_safely
 from pipeline.building.plan import Plan, make_plan, save_inventory
-from pipeline.building.record import chunk_done, chunk_file, load_chunk
+from pipeline.building.record import chunk_done, load_chunk
 from pipeline.check import check_dataset
 from pipeline.child_process import Children, CrashError, run_in_child
 from pipeline.corpora import Inventory, Source, scan_folder, scan_timit
 from pipeline.decode import VideoReader, read_frames
 from pipeline.errors import BuildError, InputError, VideoError
 from pipeline.files import atomic_write
+from pipeline.layout import chunk_file
 from pipeline.preparing import video
 from pipeline.preparing.video import places, prepare_video
 from pipeline.settings import Settings
@@ -495,7 +496,7 @@ def test_leftovers_are_cleared_and_reported(plan: Plan, sample_root: Path, tmp_p
 def test_a_damaged_record_is_made_again(plan: Plan, sample_root: Path, tmp_path: Path, expected: str) -> None:
     finished(tmp_path, sample_root, plan)
     for damage in (b"", b"{", b"[]", b'{"a": 1}', b"\xff"):
-        chunk_file(tmp_path, plan.chunks[0]).write_bytes(damage)
+        chunk_file(tmp_path, plan.chunks[0].name).write_bytes(damage)
         (tmp_path / "dataset.json").write_bytes(damage)
         assert not chunk_done(tmp_path, plan.chunks[0])
         assert not finish.dataset_done(tmp_path, plan)
@@ -516,7 +517,7 @@ def test_a_host_that_was_thought_dead_finishes_the_same_chunk(
 
     monkeypatch.setattr(chunk, "_merge", overtaken)
     done = build_chunk(tmp_path, sample_root, first, plan.settings, None)
-    assert done == load_chunk(chunk_file(tmp_path, first))
+    assert done == load_chunk(chunk_file(tmp_path, first.name))
 
 
 def test_of_two_inventories_the_first_counts(tmp_path: Path) -> None:

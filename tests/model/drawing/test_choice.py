@@ -106,4 +106,10 @@ def test_the_network_is_looked_at_on_frames_spread_over_the_split(corpus: Corpus
         errors = 127.5 * (out.output - batch.target).abs().mean(1)
         mask = region_mask(batch.target_landmarks[:, MOUTH], Size(32, 48)).bool()
         assert frame.mouth_l1 == pytest.approx(float(errors[mask].mean()), rel=1e-4)
-        assert any(frame == other for other in everything)
+        (same,) = [
+            other
+            for other in everything
+            if other.group.target_rows == frame.group.target_rows and other.group.video.id == frame.group.video.id
+        ]
+        # Run in another batch, and so rounded otherwise.
+        assert (same.mouth_l1, same.decision) == pytest.approx((frame.mouth_l1, frame.decision), rel=1e-4, abs=1e-5)

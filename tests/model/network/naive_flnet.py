@@ -68,7 +68,7 @@ def selection_masks(scores: Array) -> Array:
 def warp(image: Array, flow_px: Array) -> Array:
     """φ of Eq. 4, "the bi-linear warping function": (C, H, W) warped by (2, H, W) pixels, horizontal first.
 
-    After Eq. 3: the two channels are the horizontal and vertical distances of the warping field.
+    After Eq. 3: channel 0 says how far to go sideways, channel 1 how far up or down.
 
     Open in the paper, and read so: the field says where each pixel of the *result* looks in the image (it has one
     vector a pixel of the result, so there are no holes); beyond the border the image goes on with its border values.
@@ -147,8 +147,8 @@ def merge(warped: Array, appearance: Array, merge_mask: Array) -> Array:
 def l_sv(merge_masks: Array) -> float:
     """Eq. 8, ‖V‖₁ of (B, 1, H, W), as a mean over the pixels and over the batch.
 
-    Before Eq. 8: a sparsity loss on V, so that the network takes some information from the appearance branch: it is
-    smallest where V is 0, which Eq. 7 gives to I_a. The norm is printed as a sum; it is read as a mean (see `l_rec`).
+    Before Eq. 8: it keeps V sparse, so that part of the picture comes from the appearance stream: it is smallest
+    where V is 0, which Eq. 7 gives to I_a. The norm is printed as a sum; it is read as a mean (see `l_rec`).
     """
     return _mean(_mean(abs(v) for v in mask.flat) for mask in merge_masks)
 
@@ -178,8 +178,8 @@ def _variation(sample: Array) -> float:
 def k_map(landmarks: Array, height: int, width: int, gamma: float = 0.95, floor: float = 0.3) -> Array:
     """K of Eqs. 12 and 13, (1, H, W), from (J, 2) landmarks of the target face I_t.
 
-    Before Eq. 12: K = γ^B; B is the distance between each pixel and the nearest landmark of the target face; γ is
-    0.95; the values are bounded below by 0.3, so that the background counts too. The distance is the straight one.
+    Before Eq. 12: K = γ^B, where B is how far a pixel is from that landmark of I_t which is nearest to it, and γ is
+    0.95; K is 0.3 at least, so that the background counts too. The distance is the straight one.
     """
     weights = np.zeros((1, height, width))
     for row, column in np.ndindex(height, width):

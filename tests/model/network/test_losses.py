@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -177,6 +178,17 @@ def test_the_warped_image_is_taught_by_itself() -> None:
     assert warped.grad is not None
     # (250 / pixels of the batch) * K * sign, for each colour
     torch.testing.assert_close(warped.grad, 250 / (2 * 16 * 16) * weight_map * (warped.detach() - target).sign())
+
+
+def test_the_appearance_image_has_a_loss_of_its_own_where_asked_for() -> None:
+    out, target, weight_map = output_of(torch.Generator().manual_seed(0))
+    weights = LossWeights(perceptual=0, adversarial=0, appearance=7)
+    plain = generator_losses(out, target, weight_map, replace(weights, appearance=0))
+    losses = generator_losses(out, target, weight_map, weights)
+    assert set(losses) - set(plain) == {"L_rec_a"}
+    assert torch.equal(losses["L_rec_a"], reconstruction_loss(out.appearance, target, weight_map))
+    torch.testing.assert_close(losses["total"], plain["total"] + 7 * losses["L_rec_a"])
+    assert "L_rec_a" not in generator_losses(out, target, weight_map, weights, "appearance"), "there it is L_rec_o"
 
 
 def test_terms_without_weight_are_left_out() -> None:

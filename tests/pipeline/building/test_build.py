@@ -14,9 +14,10 @@ from pathlib import Path
 import pandas
 import pytest
 
-from pipeline.building.luigi_chunk import PrepareChunk, plan_file
+from pipeline.building.luigi_chunk import PrepareChunk
 from pipeline.building.plan import make_plan, save_plan
 from pipeline.corpora import scan_timit
+from pipeline.layout import plan_file
 from pipeline.settings import Settings
 
 LUIGI = [str(Path(sys.executable).with_name("luigi")), "--module", "pipeline"]
