@@ -25,7 +25,7 @@ from tqdm import tqdm
 from pipeline import FlnetDataset
 from pipeline.cli import run
 from pipeline.export import ExportSettings, export_dataset
-from pipeline.layout import MANIFEST_FILE
+from pipeline.layout import DATASET_FILE, MANIFEST_FILE
 from pipeline.shards import open_dataset
 
 OURS = "shards, `FlnetDataset`"
@@ -84,7 +84,7 @@ def part(root: Path, to: Path, frames: int) -> tuple[Path, str]:
             shutil.copyfile(root / shard["path"], to / shard["path"])
     shutil.copyfile(root / MANIFEST_FILE, to / MANIFEST_FILE)
     contents = {**dataset.contents, "splits": [split], "shards": listed}
-    (to / "dataset.json").write_text(json.dumps(contents), encoding="utf-8")
+    (to / DATASET_FILE).write_text(json.dumps(contents), encoding="utf-8")
     return to, split
 
 

@@ -18,7 +18,7 @@ from pipeline.corpora.exclude import read_unwanted
 from pipeline.corpora.source import named, one_name
 from pipeline.errors import DatasetError, InputError
 from pipeline.files import UNFINISHED, atomic_write, sha256_of, walk_own
-from pipeline.layout import DATASET_FILE, MANIFEST_FILE
+from pipeline.layout import DATASET_FILE, MANIFEST_FILE, shard_name
 from pipeline.manifest import read_manifest, read_rows, result_of_row, write_rows
 from pipeline.result import VideoResult
 from pipeline.settings import digest_of, flat_settings
@@ -195,7 +195,7 @@ def _moves(dataset: Dataset, unwanted: set[str]) -> list[Move]:
         if wanted:
             name = digest_of([shard["sha256"], [entry.id for entry in wanted]])
             # As a build would call it; the number says nothing here.
-            there = f"shards/{shard['split']}/{shard['split']}-0000-{name}.h5"
+            there = shard_name(shard["split"], f"{shard['split']}-0000-{name}")
             whole = len(wanted) == len(entries)
             moves.append(Move(path, shard["sha256"], shard["path"], shard["split"], there, wanted, whole))
     return moves

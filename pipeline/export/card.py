@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -71,7 +72,10 @@ def card(settings: ExportSettings, contents: Mapping[str, Any], notices: list[st
         _COLUMNS,
         "| split | speakers | videos | frames |",
         "| --- | ---: | ---: | ---: |",
-        *(f"| {name} | {size['speakers']} | {size['videos']} | {size['frames']} |" for name, size in splits.items()),
+        *(
+            f"| {printable(name)} | {size['speakers']} | {size['videos']} | {size['frames']} |"
+            for name, size in splits.items()
+        ),
         "",
         "Nobody is in two splits. `manifest.csv` has a row for every source video, also those that are not here;",
         "`SHA256SUMS` is checked by `sha256sum --check SHA256SUMS`.",
@@ -86,5 +90,5 @@ def card(settings: ExportSettings, contents: Mapping[str, Any], notices: list[st
 
 
 def _head(splits: Mapping[str, Any]) -> list[str]:
-    files = [f"  - split: {re.sub(r'[^A-Za-z0-9_]', '_', name)}\n    path: {name}/*.parquet" for name in splits]
+    files = [f"  - split: {re.sub('[^A-Za-z0-9_]', '_', n)}\n    path: {json.dumps(f'{n}/*.parquet')}" for n in splits]
     return ["---", "configs:", "- config_name: default", "  data_files:", *files, "---", ""]
