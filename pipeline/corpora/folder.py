@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from pipeline.content import PICTURE_SUFFIXES
+from pipeline.corpora.leaks import leak_warnings
 from pipeline.corpora.source import Inventory, Source, as_inventory, named, one_name
-from pipeline.corpora.splits import leak_warnings, seeded_splits, splits_of_folders
+from pipeline.corpora.splits import seeded_splits, splits_of_folders
 from pipeline.corpora.tree import bare_stem, video_tree
 from pipeline.errors import InputError
 
@@ -56,7 +58,9 @@ def scan_folder(root: Path, seed: int = 0, speaker_pattern: str = "", split: str
     tree = video_tree(root)
     if not tree.videos:
         there = ", ".join(f"{count} {suffix}" for suffix, count in tree.other_files.items()) or "no files at all"
-        raise InputError(f"{root}: no videos of the expected layout: it holds {there}; check --corpus-root")
+        frames = PICTURE_SUFFIXES.intersection(tree.other_files)
+        remedy = "list folders whose pictures are frames in a table (BuildTable)" if frames else "check --corpus-root"
+        raise InputError(f"{root}: no videos of the expected layout: it holds {there}; {remedy}")
     folders = _Folders(tree.videos)
     warnings: list[str] = []
     if split == "folders":

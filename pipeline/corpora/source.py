@@ -186,6 +186,7 @@ def as_inventory(sources: Sequence[Source]) -> Inventory:
     warnings = inventory.warnings
     if len(speakers) == 1 and len({source.split for source in inventory.sources}) > 1:
         only = f"'{inventory.sources[0].speaker}' is the only speaker, so that training and test show the same person"
+        only += "; if there are several, say who is who (--speaker-pattern of BuildFolder, or a table)"
         warnings = [only, *(warning for warning in warnings if warning != only)]
     return replace(inventory, sources=sorted(inventory.sources, key=lambda source: source.id), warnings=warnings)
 

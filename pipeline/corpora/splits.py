@@ -1,15 +1,13 @@
-"""Training and test: who goes where, and signs that one person may have come to be in both."""
+"""Training and test: who goes where."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Iterable
 
-from pipeline.corpora.source import Source, named, one_name
-from pipeline.corpora.tree import bare_stem
+from pipeline.corpora.source import one_name
 
 TEST_FRACTION = 0.25
 # What folders of ready splits are called, and what is in them.
@@ -39,61 +37,18 @@ def seeded_splits(names: Iterable[str], seed: int) -> dict[str, str]:
 
 
 def splits_of_folders(names: Iterable[str]) -> dict[str, str]:
-    """The splits that some folders beside each other are named as; `dev` is what trains where nothing else does."""
-    splits = {name: SPLIT_FOLDERS[key] for name in names if (key := one_name(name).casefold()) in SPLIT_FOLDERS}
+    """The splits that some folders beside each other are named as; `dev` is what trains where nothing else does.
+
+    Where a word of every name is that of a split (`vox2_dev`, `vox2_test`), and not of the same one, that counts too.
+    """
+    names = list(names)
+    words = {name: key for name in names if (key := one_name(name).casefold()) in SPLIT_FOLDERS}
+    if not words:
+        inside = {name: re.findall(r"[^\W\d_]+", one_name(name).casefold()) for name in names}
+        words = {name: key for name, parts in inside.items() for key in parts if key in SPLIT_FOLDERS}
+        if len(words) < len(names) or len({SPLIT_FOLDERS[key] for key in words.values()}) < 2:
+            return {}
+    splits = {name: SPLIT_FOLDERS[key] for name, key in words.items()}
     if "train" not in splits.values():
-        splits.update({name: "train" for name in splits if one_name(name).casefold() == "dev"})
+        splits.update({name: "train" for name, key in words.items() if key == "dev"})
     return splits
-
-
-def leak_warnings(sources: Sequence[Source]) -> list[str]:
-    """Signs that somebody is in two splits under several names, a line each with the remedy."""
-    found = [_alike_files(sources), _alike_folders(sources)]
-    return [warning for warning in found if warning]
-
-
-def _alike_files(sources: Sequence[Source]) -> str:
-    """Files that are a speaker each and begin alike: `1001_DFA_ANG_XX.mp4`, `1001_IEO_HAP_LO.mp4`."""
-    alone = {s.id: s for s in sources if one_name(bare_stem(PurePosixPath(s.id).name)) == s.speaker}
-    beginnings: list[tuple[str, Callable[[str], str]]] = [
-        (r"([^/_. -]+)[^/]*$", lambda stem: re.split(r"[_. -]", stem)[0]),
-        (r"([^/]*?)[\W_]*\d+\.[^/]*$", lambda stem: re.sub(r"[\W_]*\d+$", "", stem)),
-    ]
-    for pattern, beginning in beginnings:
-        groups: dict[str, list[Source]] = {}
-        for source in alone.values():
-            if start := beginning(source.speaker):
-                groups.setdefault(start, []).append(source)
-        across = [group for group in groups.values() if len({source.split for source in group}) > 1]
-        if across and len(groups) > 1:  # a beginning that all have in common says nothing
-            count = sum(len(group) for group in across)
-            examples = named([source.id for source in max(across, key=len)])
-            return (
-                f"{count} files that begin alike are in different splits ({examples}): if that names a person, one is "
-                f"in both; add --speaker-pattern '{pattern}'"
-            )
-    return ""
-
-
-def _alike_folders(sources: Sequence[Source]) -> str:
-    """Folders of one name below different speakers: `Speech/Actor_01` and `Song/Actor_01`."""
-    below: dict[str, dict[str, Source]] = {}
-    speakers = {source.speaker for source in sources}
-    for source in sources:
-        parts = PurePosixPath(source.id).parts
-        if len(parts) > 2 and one_name(parts[0]) == source.speaker:
-            below.setdefault(one_name(parts[1]), {})[source.speaker] = source
-    across = {
-        name: having
-        for name, having in below.items()
-        # What most speakers have is a way of filing (`video`, `session1`), no name of a person.
-        if 1 < len(having) < len(speakers) / 2 and len({source.split for source in having.values()}) > 1
-    }
-    if not across:
-        return ""
-    having = next(iter(across.values()))
-    examples = named(["/".join(PurePosixPath(source.id).parts[:2]) for source in having.values()])
-    return (
-        f"{len(across)} folders of one name lie below speakers of different splits ({examples}): if they show one "
-        "person, that person is in both; add --speaker-pattern '^[^/]+/([^/]+)/'"
-    )
