@@ -47,6 +47,16 @@ class Parser(argparse.ArgumentParser):
             self.error(f"there is no {what} {flag}{nearest(flag, shown)}")
         return found
 
+    def format_help(self) -> str:
+        """As argparse does, with a usage of what must be given, in place of ten lines with every flag."""
+        if self.usage is None and self._subparsers is None:
+            needed = [action for action in self._actions if action.required]
+            named = (
+                f"{''.join(action.option_strings[:1])} {action.metavar or action.dest.upper()}" for action in needed
+            )
+            self.usage = " ".join([self.prog, *map(str.strip, named), "[flags]"])
+        return super().format_help()
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             choices = [str(choice) for choice in action.choices]

@@ -80,8 +80,8 @@ def progress(
     options["disable"] = options.get("disable", False) or not told("info")
     if sys.stderr.isatty():
         return tqdm(items, what, total, unit=f" {unit}", dynamic_ncols=True, **options)
-    return tqdm(items, what, total, file=_Lines(), unit=f" {unit}", bar_format=_LINE, mininterval=LINE_SECONDS,
-                maxinterval=2 * LINE_SECONDS, **options)  # fmt: skip
+    every = {"mininterval": LINE_SECONDS, "maxinterval": 2 * LINE_SECONDS, "miniters": 0}  # also where nothing moves
+    return tqdm(items, what, total, file=_Lines(), unit=f" {unit}", bar_format=_LINE, **every, **options)
 
 
 class _Lines:

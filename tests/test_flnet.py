@@ -126,6 +126,19 @@ sys.exit("torch" in sys.modules)
     assert subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=60).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("check", "flnet check DATASET [flags]"),
+        ("export", "flnet export --checkpoint CHECKPOINT --out OUT [flags]"),
+        ("train", "flnet train --shards FOLDER [flags], or flnet train --resume RUN"),
+    ],
+)
+def test_help_begins_with_what_must_be_given(capsys: pytest.CaptureFixture[str], command: str, usage: str) -> None:
+    _, text = said(capsys, command, "--help")
+    assert text.splitlines()[0] == f"usage: {usage}"
+
+
 def test_defaults_stand_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     _, text = said(capsys, "build", "timit", "--help")
     told = " ".join(text.split())

@@ -119,6 +119,8 @@ class _OneLine(logging.Filter):
         error = record.exc_info[1] if record.exc_info else None
         if self.program and record.levelno >= logging.ERROR:
             record.levelname = self.program
+        if record.levelno == logging.WARNING:
+            record.levelname = "warning"  # as ours are
         if isinstance(error, (FlnetError, OSError)) and not logging.getLogger(record.name).isEnabledFor(logging.DEBUG):
             if "Worker" in str(record.msg):  # a task's error comes while the bar is drawn: go below it
                 record.levelname = f"\n{record.levelname}"

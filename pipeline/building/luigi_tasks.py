@@ -231,10 +231,11 @@ class Build(luigi.Task):  # type: ignore[misc]
         out = Path(self.out)
         waiting = [chunk for chunk in self._share if not chunk_done(out, chunk)]
         videos = [video for chunk in waiting for video in chunk.videos]
-        line, warning = told(forecast(Path(self.corpus_root), videos), out, self.storage)
-        log.note(printable(line))
-        if warning:
-            log.warn(printable(warning))
+        if videos:
+            line, warning = told(forecast(Path(self.corpus_root), videos), out, self.storage)
+            log.note(printable(line))
+            if warning:
+                log.warn(printable(warning))
         write_run_file(
             out / RUN_FILE,
             self.command,

@@ -42,6 +42,14 @@ def test_a_bar_is_told_by_hand_with_what_stands_beside_it(capsys: pytest.Capture
     assert capsys.readouterr().err.splitlines()[-1].endswith(", 3 failed")
 
 
+def test_a_line_comes_though_nothing_moves(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "LINE_SECONDS", 0.0)
+    with log.progress(what="building", unit="videos", total=8) as bar:
+        bar.set_postfix_str("0 frames/s", refresh=False)
+        bar.update(0)
+    assert capsys.readouterr().err.splitlines()[1].endswith(", 0 frames/s")
+
+
 def test_on_a_terminal_progress_is_a_bar(tmp_path: Path) -> None:
     program = "from pipeline import log\nfor _ in log.progress(range(3), 'counting', unit='things'): log.warn('look')"
     ours, theirs = pty.openpty()
