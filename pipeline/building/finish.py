@@ -15,7 +15,7 @@ from pipeline.building.plan import Plan
 from pipeline.building.record import ChunkResult, load_chunk
 from pipeline.building.upkeep import tidy
 from pipeline.cli import printable
-from pipeline.corpora import left_aside_lines
+from pipeline.corpora import left_aside_lines, named
 from pipeline.errors import BuildError, DatasetError
 from pipeline.files import atomic_write, drop_own_file, is_own_file, sha256_of, walk_own
 from pipeline.layout import DATASET_FILE, MANIFEST_FILE, SHARDS, chunk_file
@@ -96,6 +96,7 @@ def finish(
         "splits": splits_of(results),
         "counts": counts_of(results),
         **(notes or {}),
+        "same_content": _same_content(results),
         "shards": shards,
         "manifest_sha256": sha256_of(out / MANIFEST_FILE),
     }
@@ -131,7 +132,7 @@ def summary(out: Path, contents: Mapping[str, Any]) -> str:
     counts = contents["counts"]
     failed = ", ".join(f"{count} {reason}" for reason, count in counts["videos_failed"].items())
     dropped = ", ".join(f"{count} {reason}" for reason, count in counts["frames_dropped"].items() if count)
-    left_aside = contents.get("left_aside")
+    left_aside, warned = contents.get("left_aside"), counts.get("videos_warned", 0)
     lines = [
         f"{out}: {counts['videos_ok']} of {counts['videos']} videos" + (f" (failed: {failed})" if failed else ""),
         f"  {counts['frames_kept']} of {counts['frames_seen']} frames" + (f" (dropped: {dropped})" if dropped else ""),
@@ -140,10 +141,34 @@ def summary(out: Path, contents: Mapping[str, Any]) -> str:
             for split, size in contents["splits"].items()
         ),
         *(f"  left aside: {line}" for line in (left_aside_lines(left_aside) if left_aside else ())),
-        *(f"  warning: {line}" for line in contents.get("warnings", ())),
+        *(f"  warning: {line}" for line in (*contents.get("warnings", ()), *contents.get("same_content", ()))),
+        *([f"  {_with_warnings(warned)}, see the column 'warning' of {MANIFEST_FILE}"] if warned else ()),
         f"  digest {contents['digest']}",
     ]
     return "\n".join(map(printable, lines))
+
+
+def _with_warnings(count: int) -> str:
+    return "1 video has a warning" if count == 1 else f"{count} videos have warnings"
+
+
+def _same_content(results: Iterable[VideoResult]) -> list[str]:
+    """Warnings of files that are the same to the byte, but not of one speaker."""
+    alike: dict[str, list[VideoResult]] = {}
+    for result in results:
+        if result.sha256:
+            alike.setdefault(result.sha256, []).append(result)
+    warnings = []
+    for group in alike.values():
+        several = len({result.path or result.id for result in group}) > 1  # and not many clips cut from one file
+        if several and len({result.speaker for result in group}) > 1:
+            splits = sorted({result.split for result in group})
+            where = f"in {' and in '.join(splits)}" if len(splits) > 1 else f"all in {splits[0]}"
+            warnings.append(
+                f"{len(group)} files of different speakers are the same ({named(result.id for result in group)}), "
+                f"{where}: name them in --exclude, or give them one speaker"
+            )
+    return warnings
 
 
 def _verdict(out: Path, results: Sequence[VideoResult], max_failures: float) -> BuildError | None:
@@ -182,6 +207,7 @@ def counts_of(results: Sequence[VideoResult]) -> dict[str, Any]:
         "videos": len(results),
         "videos_ok": sum(result.status == "ok" for result in results),
         "videos_failed": dict(sorted(failures.items())),
+        "videos_warned": sum(bool(result.warning) for result in results),
         "frames_seen": sum(result.frames_seen for result in results),
         "frames_kept": sum(result.frames_kept for result in results if result.status == "ok"),
         "frames_dropped": {reason: sum(r.drops.get(reason, 0) for r in results) for reason in DROP_REASONS},

@@ -10,6 +10,7 @@ from pipeline.corpora.source import (
     Source,
     as_inventory,
     left_aside_lines,
+    named,
     warned_of_single_clips,
     warned_of_splits,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "clip_of",
     "exclude",
     "left_aside_lines",
+    "named",
     "scan_faceforensics",
     "scan_folder",
     "scan_table",

@@ -257,6 +257,20 @@ def test_a_bank_that_cannot_come_from_another_clip_is_said(build: Build, root: P
     assert contents(tmp_path / "out")["warnings"][1:] == [warning]
 
 
+def test_one_file_of_two_people_is_a_warning(build: Build, root: Path, tmp_path: Path) -> None:
+    shutil.copy(root / "anna/1.mp4", root / "ben/again.mp4")
+    done, said = build(BuildFolder, corpus_root=root, out=tmp_path / "out")
+    assert done
+    warning = "2 files of different speakers are the same (anna/1.mp4, ben/again.mp4), in test and in train: name them"
+    assert f"  warning: {warning}" in said
+    assert contents(tmp_path / "out")["same_content"][0].startswith(warning)
+    twins = tmp_path / "twins.txt"
+    twins.write_text("ben/again.mp4\n")
+    done, said = build(BuildFolder, corpus_root=root, out=tmp_path / "out", exclude=str(twins))
+    assert done
+    assert "are the same" not in said
+
+
 def test_what_is_left_aside_is_in_the_summary_and_the_dataset(build: Build, root: Path, tmp_path: Path) -> None:
     (root / ".cache").mkdir()
     for name in ("anna/1.wav", "anna/2.wav", "notes.txt", "._1.mp4"):
