@@ -66,7 +66,7 @@ def _write(text: str) -> None:
 def progress(
     items: Iterable[Any] | None = None, what: str = "", *, unit: str, total: float | None = None, **options: Any
 ) -> Any:
-    """A bar on a terminal; elsewhere a line at once, every `LINE_SECONDS`, and at the end; nothing where it is unasked.
+    """A bar on a terminal; elsewhere a line every `LINE_SECONDS`, none for what takes less; nothing where it is unasked.
 
     Args:
         items: what to pass through and count; None for a bar that is updated by hand.
@@ -80,8 +80,9 @@ def progress(
     options["disable"] = options.get("disable", False) or not told("info")
     if sys.stderr.isatty():
         return tqdm(items, what, total, unit=f" {unit}", dynamic_ncols=True, **options)
-    every = {"mininterval": LINE_SECONDS, "maxinterval": 2 * LINE_SECONDS, "miniters": 0}  # also where nothing moves
-    return tqdm(items, what, total, file=_Lines(), unit=f" {unit}", bar_format=_LINE, **every, **options)
+    # Also where nothing moves.
+    every = {"mininterval": LINE_SECONDS, "maxinterval": 2 * LINE_SECONDS, "miniters": 0, "delay": LINE_SECONDS}
+    return tqdm(items, what, total, file=_Lines(), unit=f" {unit}", bar_format=_LINE, **{**options, **every})
 
 
 class _Lines:

@@ -15,7 +15,7 @@ from tests.hostile.world import KEEP, SECRET, World, state_of
 REFUSED, HARMLESS, FAILED = "refused", "harmless", "failed"
 _BAR = re.compile(r"\r?[^\r\n]*?(?:\|[^\r\n|]*\||\d+[a-z]*) ?\d*/?\d* ?\[[^\]\r\n]*\]")  # of tqdm's
 LONGEST_LINE = 1500
-_BESIDE = re.compile(r"^(warning: |interrupted: saving after this step|stopped by SIG\w+ after step)")
+_BESIDE = re.compile(r"^(warning: |note: |interrupted: saving after this step|stopped by SIG\w+ after step)")
 _DIGITS = re.compile(r"\b[0-9a-f]{12}\b")  # of names of unfinished files
 _DEFECTS = ("check", "repair")  # they name what is wrong on stdout, a line each
 _ENDED_BY = {-signal.SIGTERM, -signal.SIGHUP, -signal.SIGUSR1}  # what nobody handles

@@ -19,6 +19,12 @@ from pipeline import log
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every state is told, as if half a minute passed between any two."""
+    monkeypatch.setattr(log, "LINE_SECONDS", 0.0)
+
+
 @pytest.fixture(autouse=True)
 def back_to_info() -> Iterator[None]:
     """The level is the process's."""
@@ -26,15 +32,21 @@ def back_to_info() -> Iterator[None]:
     log.set_level("info")
 
 
-def test_without_a_terminal_progress_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_what_is_soon_done_has_no_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(log.progress(range(2000), "counting", unit="things", total=2000)) == list(range(2000))
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("counting: 0 of 2000 things, ")
-    assert lines[-1].startswith("counting: 2000 of 2000 things, ")
-    assert len(lines) < 10
+    assert capsys.readouterr().err == ""
     assert log.LINE_SECONDS == 30
 
 
+@pytest.mark.usefixtures("at_once")
+def test_without_a_terminal_progress_is_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(log.progress(range(3), "counting", unit="things", total=3)) == [0, 1, 2]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("counting: 0 of 3 things, ")
+    assert lines[-1].startswith("counting: 3 of 3 things, ")
+
+
+@pytest.mark.usefixtures("at_once")
 def test_a_bar_is_told_by_hand_with_what_stands_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
     with log.progress(what="building", unit="videos", total=8, initial=2) as bar:
         bar.set_postfix_str("3 failed", refresh=False)
@@ -42,8 +54,8 @@ def test_a_bar_is_told_by_hand_with_what_stands_beside_it(capsys: pytest.Capture
     assert capsys.readouterr().err.splitlines()[-1].endswith(", 3 failed")
 
 
-def test_a_line_comes_though_nothing_moves(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "LINE_SECONDS", 0.0)
+@pytest.mark.usefixtures("at_once")
+def test_a_line_comes_though_nothing_moves(capsys: pytest.CaptureFixture[str]) -> None:
     with log.progress(what="building", unit="videos", total=8) as bar:
         bar.set_postfix_str("0 frames/s", refresh=False)
         bar.update(0)
@@ -69,6 +81,7 @@ def test_on_a_terminal_progress_is_a_bar(tmp_path: Path) -> None:
     assert told.count(b"warning: look\r\n") == 3
 
 
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize(
     ("level", "told"),
     [
