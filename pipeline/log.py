@@ -66,7 +66,7 @@ def _write(text: str) -> None:
 def progress(
     items: Iterable[Any] | None = None, what: str = "", *, unit: str, total: float | None = None, **options: Any
 ) -> Any:
-    """A bar on a terminal; elsewhere a line every `LINE_SECONDS`, none for what takes less; nothing where it is unasked.
+    """A bar on a terminal; elsewhere a line every `LINE_SECONDS`, none for what takes less; nothing where unasked.
 
     Args:
         items: what to pass through and count; None for a bar that is updated by hand.

@@ -148,7 +148,7 @@ def test_a_protocol_that_a_network_has_not() -> None:
         ("--network ganimation --vgg-weights f", "--vgg-weights is a flag of FLNet, not of GANimation"),
         ("--sources 5", "--sources is a flag of X2Face, not of FLNet"),
         ("--pairs any", "--pairs is a flag of GANimation, not of FLNet"),
-        ("--network fomm", "invalid choice: 'fomm'"),
+        ("--network fomm", "there is no 'fomm'; there are flnet, ganimation, x2face"),
     ],
 )
 def test_a_flag_of_another_network_is_an_error(capsys: pytest.CaptureFixture[str], words: str, message: str) -> None:
