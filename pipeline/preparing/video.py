@@ -28,7 +28,7 @@ from pipeline.preparing.regions import Box, RegionStore, keep_region
 from pipeline.result import VideoResult, blank, failed, load_result, save_result
 from pipeline.settings import Settings, digest_of
 from pipeline.shards import FRAME_SIZE, FrameRow, VideoEntry, write_shard
-from pipeline.track import Track, follow, load_track, save_track
+from pipeline.track import WHOLE, Track, follow, load_track, save_track
 from pipeline.tracking.detection import load_detector
 from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.tracking.predictor import load_ensemble
@@ -203,7 +203,9 @@ def _rows(
         return geometry.apply_affine(cut.transform, track.landmarks[cut.frame]).astype(np.float32)
 
     openness = np.array([geometry.mouth_openness(landmarks(cut)) for cut in cuts])
-    bank = tuple(int(row) for row in choose_bank(openness, settings.bank_size))
+    whole = np.flatnonzero([track.damage[cut.frame] == WHOLE for cut in cuts])
+    fit = whole if len(whole) >= settings.bank_size else np.arange(len(cuts))  # no torn mouth where there are others
+    bank = tuple(int(row) for row in fit[choose_bank(openness[fit], settings.bank_size)])
     entry = VideoEntry(source.id, source.speaker, "", track.fps, 0, len(cuts), bank)
 
     def rows() -> Iterator[FrameRow]:

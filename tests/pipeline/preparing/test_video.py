@@ -190,6 +190,17 @@ def test_what_was_corrected_stands_in_the_result(
     assert result.note == "pixels of 4:3 made square; interlaced: deinterlaced (bwdif)"
 
 
+def after_damage(path: Path) -> list[int]:
+    """The frames from a corrupt one to the next key frame."""
+    numbers, torn = [], False
+    with VideoReader(path) as reader:
+        for frame in reader:
+            torn = frame.corrupt or (torn and not frame.key)
+            numbers += [frame.index] * torn
+    assert numbers
+    return numbers
+
+
 def test_damaged_frames_are_dropped_and_counted(
     sample_root: Path, run_ffmpeg: Callable[..., None], tmp_path: Path
 ) -> None:
@@ -205,5 +216,8 @@ def test_damaged_frames_are_dropped_and_counted(
     result = prepare_one(path, tmp_path)
     assert result.drops["corrupt"] == flagged
     assert "may show their damage" in result.warning
+    with ShardReader(places(tmp_path, Source(path.name, "s", "train"), SETTINGS).shard) as shard:
+        bank = shard.frame_index(shard.entries[0].bank)
+    assert not set(bank.tolist()) & set(after_damage(path)), "a torn mouth is in the bank, and there are others"
     strict = prepare_one(path, tmp_path, after_damage="drop")
     assert flagged < strict.drops["corrupt"] <= 6
