@@ -125,7 +125,8 @@ class Monitor:
         for group, values in (("loss", losses), ("maps", maps), ("speed", speed)):
             for name, value in values.items():
                 self._events.add_scalar(f"{group}/{name}", value, step)
-        self._bar.set_postfix({name: f"{losses[name]:.4g}" for name in ("total", "L_rec_o") if name in losses})
+        shown = {name: f"{losses[name]:.4g}" for name in ("total", "L_rec_o") if name in losses}
+        self._bar.set_postfix(shown, refresh=False)
         self._terms, self._began, self._waited = [], now, waited_seconds
 
 

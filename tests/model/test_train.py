@@ -75,6 +75,17 @@ def test_two_steps_end_to_end(tiny_dataset: Path, tmp_path: Path, capsys: pytest
     assert load_checkpoint(list_checkpoints(run)[0])["step"] == 2
 
 
+def test_a_batch_jobs_log_is_short(
+    tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.log.LINE_SECONDS", 1e6)
+    assert train(tiny_dataset, tmp_path / "run", "--steps", "3", "--log-every", "1") == 0
+    first, last = [line for line in capsys.readouterr().err.splitlines() if line.startswith("training: ")]
+    assert first.startswith("training: 0 of 3 steps")
+    assert last.startswith("training: 3 of 3 steps")
+    assert "total=" in last
+
+
 def test_resume_continues_the_record(tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     assert train(tiny_dataset, run, "--steps", "1", "--log-every", "1", "--resume") == 0
