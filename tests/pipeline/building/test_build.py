@@ -95,7 +95,8 @@ def test_what_is_to_come_is_said_before_it_begins(sample_root: Path, tmp_path: P
     told = [line for line in done.stderr.splitlines() if line.startswith(("note: ", "warning: "))]
     assert re.match(r"note: \S+/out: 2 videos to prepare, about 3 seconds of them \(as estimated from 2\)", told[-1])
     assert told[:-1] == [
-        "warning: 'Clips' is the only speaker, so that training and test show the same person",
+        "warning: 'Clips' is the only speaker, so that training and test show the same person; if there are several, "
+        "say who is who (--speaker-pattern of BuildFolder, or a table)",
         "warning: there is one speaker to train on: the network will know this face alone",
     ]
 

@@ -216,7 +216,7 @@ def test_damaged_frames_are_dropped_and_counted(
     result = prepare_one(path, tmp_path)
     assert result.drops["corrupt"] == flagged
     assert "may show their damage" in result.warning
-    with ShardReader(places(tmp_path, Source(path.name, "s", "train"), SETTINGS).shard) as shard:
+    with ShardReader(work_files(tmp_path, Source(path.name, "s", "train"), SETTINGS).shard) as shard:
         bank = shard.frame_index(shard.entries[0].bank)
     assert not set(bank.tolist()) & set(after_damage(path)), "a torn mouth is in the bank, and there are others"
     strict = prepare_one(path, tmp_path, after_damage="drop")
