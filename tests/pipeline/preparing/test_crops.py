@@ -204,5 +204,4 @@ def test_colours_of_crops_are_within_a_level_of_ffmpegs(
     command = [ffmpeg_path(), "-v", "error", "-i", path, "-vf", back, "-pix_fmt", "rgb24", "-f", "rawvideo", "-"]
     raw = subprocess.run(command, capture_output=True, check=True).stdout
     difference = (ours - np.frombuffer(raw, np.uint8).reshape(ours.shape)).reshape(224, 4, 56, 3)[:, :, 8:48]
-    assert np.abs(difference.mean((0, 2))).max() <= 1
     assert np.abs(difference).max() <= (3 if "10le" in layout else 1)  # ten bits are dithered to eight
