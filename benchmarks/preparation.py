@@ -28,7 +28,7 @@ import ffmpeg
 from pipeline import content, decode, tracking
 from pipeline.child_process import tune_memory
 from pipeline.cli import run
-from pipeline.corpora import Source, scan_folder
+from pipeline.corpora import Source, video_tree
 from pipeline.ffmpeg_program import ffmpeg_path
 from pipeline.preparing import crops, regions, video
 from pipeline.settings import Settings
@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
     """Measure and print."""
     cv2.setNumThreads(1)
     root, settings = Path(args.corpus), Settings()
-    found = scan_folder(root)
+    found = [Source(path.as_posix(), "anybody", "train") for path in video_tree(root).videos]
     sources = found[:: max(1, len(found) // args.clips)][: args.clips]
     plain = PlainDetector(landmark_model_path())
     spent: dict[str, float] = defaultdict(float)

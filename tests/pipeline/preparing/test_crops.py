@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from pipeline import geometry
-from pipeline.decode import Colour, Frame
+from pipeline.decode import Colour, Frame, read_frames
+from pipeline.ffmpeg_program import ffmpeg_path
 from pipeline.preparing import crops
 from pipeline.preparing.regions import Box, Region, RegionStore, keep_region
 
@@ -171,3 +176,32 @@ def test_a_store_keeps_within_its_budget() -> None:
     assert not store.covers(3, Box(10, 10, 80, 90))
     store.keep(5, frame, Box(0, 0, 1000, 1000))
     assert not any(store.covers(place, Box(0, 0, 8, 8)) for place in range(4))
+
+
+MATRICES = {"bt709": "bt709", "smpte170m": "smpte170m", "bt2020nc": "bt2020"}  # ours, and as ffmpeg's scaler calls them
+COLOURS = ("703820", "d0a890", "303848", "90b070")
+LAYOUTS = ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("levels", ["tv", "pc"])
+@pytest.mark.parametrize("matrix", MATRICES)
+def test_colours_of_crops_are_within_a_level_of_ffmpegs(
+    matrix: str, levels: str, layout: str, make_video: Callable[..., Path]
+) -> None:
+    """In the midst of four stripes: how chroma is interpolated at edges is another matter."""
+    stripes = [f"color=0x{colour}:size=56x224:rate=25:duration=0.04" for colour in COLOURS]
+    source = ",".join(stripes[:1]) + "".join(f"[s{n}];{stripe}" for n, stripe in enumerate(stripes[1:]))
+    source += "[s3];" + "".join(f"[s{n}]" for n in range(4)) + "hstack=4"
+    scale = f"scale=out_color_matrix={MATRICES[matrix]}:out_range={levels}"
+    tags = f"setparams=colorspace={matrix}:range={levels}"
+    path = make_video(f"colours_{matrix}_{levels}_{layout}.mkv", "-vf", f"{scale},format={layout},{tags}",
+                      "-c:v", "ffv1", "-color_range", levels, source=source)  # fmt: skip
+    (frame,) = read_frames(path)
+    assert (frame.colour.matrix, frame.colour.full_range) == (matrix, levels == "pc")
+    ours = crop_of(frame, np.eye(2, 3, dtype=np.float32)).astype(int)
+    back = f"scale=in_color_matrix={MATRICES[matrix]}:in_range={levels}:flags=bilinear+accurate_rnd+full_chroma_int"
+    command = [ffmpeg_path(), "-v", "error", "-i", path, "-vf", back, "-pix_fmt", "rgb24", "-f", "rawvideo", "-"]
+    raw = subprocess.run(command, capture_output=True, check=True).stdout
+    difference = (ours - np.frombuffer(raw, np.uint8).reshape(ours.shape)).reshape(224, 4, 56, 3)[:, :, 8:48]
+    assert np.abs(difference).max() <= (3 if "10le" in layout else 1)  # ten bits are dithered to eight
