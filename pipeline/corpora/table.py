@@ -17,6 +17,7 @@ from pipeline.errors import InputError
 from pipeline.files import regular_size, sha256_of
 
 REQUIRED, OPTIONAL = ("path", "speaker"), ("split", "start", "end", "box", "fps")
+MOST_FPS = 1000  # no camera of faces gives more; moments are counted one by one
 MOST_TABLE_BYTES = 256 << 20
 _DELIMITERS = ",;\t"  # spreadsheets write any of them
 
@@ -198,8 +199,8 @@ def _on_disk(row: _Row, root: Path) -> tuple[str, str]:
 def _check(row: _Row, clip: Clip) -> None:
     if clip.end is not None and clip.end <= (clip.start or 0):
         raise InputError(f"{row.where}: end must be after start, got {_text(clip.start or 0)} to {_text(clip.end)} s")
-    if clip.fps == 0:
-        raise InputError(f"{row.where}: fps must be above 0")
+    if clip.fps is not None and not 0 < clip.fps <= MOST_FPS:
+        raise InputError(f"{row.where}: fps must be above 0 and at most {MOST_FPS}, got {clip.fps:g}")
     if not row.values["speaker"]:
         raise InputError(f"{row.where}: speaker is empty; who speaks decides what may be in one split")
     if row.values["split"] not in (*SPLITS, ""):

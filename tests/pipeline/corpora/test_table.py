@@ -113,6 +113,7 @@ HEAD = "path,speaker,split,start,end,box,fps\n"
         (HEAD + "a.mp4,anna,train,,,1 2 3,\n", "box must be 'left top right bottom'"),
         (HEAD + "a.mp4,anna,train,,,9 2 3 4,\n", "box must be 'left top right bottom'"),
         (HEAD + "a.mp4,anna,train,,,,0\n", "fps must be above 0"),
+        (HEAD + "a.mp4,anna,train,,,,1e9\n", "fps must be above 0 and at most 1000, got 1e"),
         (HEAD + "a.mp4,,train,,,,\n", "speaker is empty"),
         (HEAD + "a.mp4,anna,dev,,,,\n", "split must be one of train, val, test, got 'dev'"),
         (HEAD + "a.mp4,anna,,,,,\nb.mp4,ben,test,,,,\n", r"clips\.csv:2: split is empty; fill it in all rows"),
