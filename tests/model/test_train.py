@@ -80,10 +80,17 @@ def test_a_batch_jobs_log_is_short(
 ) -> None:
     monkeypatch.setattr("pipeline.log.LINE_SECONDS", 1e6)
     assert train(tiny_dataset, tmp_path / "run", "--steps", "3", "--log-every", "1") == 0
-    first, last = [line for line in capsys.readouterr().err.splitlines() if line.startswith("training: ")]
-    assert first.startswith("training: 0 of 3 steps")
-    assert last.startswith("training: 3 of 3 steps")
-    assert "total=" in last
+    assert not [line for line in capsys.readouterr().err.splitlines() if line.startswith("training: ")]
+
+
+def test_a_batch_jobs_log_has_the_losses(
+    tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.log.LINE_SECONDS", 0.0)
+    assert train(tiny_dataset, tmp_path / "run", "--steps", "3", "--log-every", "1") == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("training: ")]
+    assert lines[-1].startswith("training: 3 of 3 steps")
+    assert "total=" in lines[-1]
 
 
 def test_resume_continues_the_record(tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
