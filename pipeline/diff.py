@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from pipeline import log
 from pipeline.layout import MANIFEST_FILE
 from pipeline.manifest import read_manifest, read_rows
 from pipeline.settings import flat_settings
@@ -114,7 +114,7 @@ def _changed_content(before: Dataset, after: Dataset, progress: bool) -> Iterato
     ours, theirs = (_entries(dataset, {s.get("sha256") for s in other.contents["shards"]})
                     for dataset, other in ((before, after), (after, before)))  # fmt: skip
     both = sorted(ours.keys() & theirs.keys())
-    bar = tqdm(both, "comparing", unit="video", disable=not progress or not both, delay=1)
+    bar = log.progress(both, "comparing", unit="videos", disable=not progress or not both, delay=1)
     with closing(ShardPool()) as pool, bar:
         for name in bar:
             if words := _words(pool, ours[name], theirs[name]):

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from pipeline import log
 from pipeline.building.finish import counts_of, splits_of
 from pipeline.corpora.exclude import read_unwanted
 from pipeline.corpora.source import named, one_name
@@ -87,7 +86,7 @@ def merge_datasets(
     _demand_one_split_each(roots, moves)
     every = [move for ours in moves for move in ours]
     _demand_room(roots, out, every)
-    with tqdm(every, "merging", unit="shard", disable=not progress) as bar:
+    with log.progress(every, "merging", unit="shards", disable=not progress) as bar:
         shards = [_move(move, out, copy) for move in bar]
     places = [{move.listed: move.path for move in ours} for ours in moves]
     rows = [

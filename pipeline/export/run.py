@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import joblib
-from tqdm import tqdm
 
+from pipeline import log
 from pipeline.errors import DatasetError, InputError
 from pipeline.export import clips, parquet, tars
 from pipeline.export.card import card
@@ -71,7 +71,7 @@ def export_dataset(
     missing = [piece for ours in pieces.values() for piece in ours if not (to / piece.path).is_file()]
     calls = (joblib.delayed(chosen.write)(to, piece, sources, settings) for piece in missing)
     done = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(calls)
-    with tqdm(done, "exporting", len(missing), unit="file", disable=not progress or not missing) as bar:
+    with log.progress(done, "exporting", unit="files", total=len(missing), disable=not progress or not missing) as bar:
         for _ in bar:
             pass
     _finish(root, to, settings, contents)
