@@ -22,7 +22,7 @@ class Training:
 
     Attributes:
         network, protocol: of `model.networks`.
-        variation: one of `VARIATIONS`, or none.
+        variation: one of `VARIATIONS`, one that the setup knows, or none.
     """
 
     network: str
@@ -36,7 +36,7 @@ class Training:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Of `model.train`."""
+        """Of `model.train`; the setup adds those of its own variations."""
         chosen = ("--network", self.network, "--protocol", self.protocol)
         return (*chosen, *VARIATIONS.get(self.variation, ()))
 
@@ -51,6 +51,7 @@ class Row:
         training: what it measures.
         answer: flags of `model.evaluate` that change what the network is given.
         method: what the paper's Table 1 calls it, where this is its row.
+        short: what sentences call it; without one, its title.
     """
 
     key: str
@@ -58,22 +59,40 @@ class Row:
     training: Training
     answer: tuple[str, ...] = ()
     method: str = ""
+    short: str = ""
+
+    @property
+    def name(self) -> str:
+        """In sentences."""
+        return self.short or self.title
 
 
 _GANIMATION, _X2FACE = Training("ganimation"), Training("x2face")
 _FLNET = Training("flnet")
 
 TABLE1 = (
-    Row("ganimation", "GANimation + landmarks, bank image 1", _GANIMATION, method="GANimation"),
-    Row("ganimation-nearest", "… nearest of the 5 (same weights)", _GANIMATION, ("--source", "nearest")),
+    Row("ganimation", "GANimation + landmarks, bank image 1", _GANIMATION, method="GANimation", short="GANimation"),
+    Row(
+        "ganimation-nearest",
+        "… nearest of the 5 (same weights)",
+        _GANIMATION,
+        ("--source", "nearest"),
+        short="GANimation, nearest",
+    ),
     Row(
         "ganimation-strong",
         "… strong: L1 to the target, field of offsets, nearest of the 5",
         Training("ganimation", STRONG),
+        short="GANimation, strong",
     ),
     Row("flnet-bank-1", "FLNet, bank of 1", Training("flnet", PUBLISHED, "bank-1")),
-    Row("x2face", "X2Face, 5 sources", _X2FACE, method="X2Face"),
-    Row("x2face-strong", "… strong: 5 weighted in training, identity start, Adam", Training("x2face", STRONG)),
+    Row("x2face", "X2Face, 5 sources", _X2FACE, method="X2Face", short="X2Face"),
+    Row(
+        "x2face-strong",
+        "… strong: 5 weighted in training, identity start, Adam",
+        Training("x2face", STRONG),
+        short="X2Face, strong",
+    ),
     Row("flnet", "FLNet", _FLNET, method="Ours"),
 )
 """In the order of the table; a kind row stands below the published one."""
@@ -87,6 +106,12 @@ ABLATIONS = (
 )
 ROWS = {row.key: row for row in (*TABLE1, *ABLATIONS)}
 TRAININGS = {row.training.name: row.training for row in ROWS.values()}
+
+
+def varied_row(name: str) -> Row:
+    """The row of a variation of FLNet that is not the paper's, and that a user has named."""
+    return Row(f"flnet-{name}", name, Training("flnet", PUBLISHED, name))
+
 
 # Of each pair the first is expected to have the smaller error.
 TABLE1_CLAIMS = (("flnet", "x2face", "ganimation"),)

@@ -50,7 +50,8 @@ def write_tables(
         parts.append(f"### {corpus}\n\n{_details(rows, measured, corpus)}")
         if groups:
             parts.append(_by_group(rows, measured, corpus, groups))
-    verdicts = [line for corpus in corpora for line in _verdicts(measured, corpus, claims)]
+    names = {key: row.name for key, row in setup.rows.items()} | {row.key: row.name for row in rows}
+    verdicts = [line for corpus in corpora for line in _verdicts(measured, corpus, claims, names)]
     parts.append("".join(f"- {line}\n" for line in [*verdicts, *_notes(measured, setup, corpora)]))
     text = "\n".join(part for part in parts if part)
     with atomic_write(path.with_suffix(".md")) as partial:
@@ -120,7 +121,7 @@ def _details(rows: Sequence[Row], measured: Measured, corpus: str) -> str:
 
 
 def _by_group(rows: Sequence[Row], measured: Measured, corpus: str, groups: Mapping[str, str]) -> str:
-    """L1 of the picture, face, mouth and eyes, of the speakers whose names match a pattern."""
+    """L1 of the picture, face, mouth and eyes, of the speakers whose names match; bold where no copy is as near."""
     header = ["method", *(f"{group}: L1 / face / mouth / eyes" for group in groups)]
     lines = []
     some = _some_run(measured, corpus)
@@ -131,10 +132,18 @@ def _by_group(rows: Sequence[Row], measured: Measured, corpus: str, groups: Mapp
         runs = list(measured.results.get(corpus, {}).get(row.key, {}).values())
         cells = []
         for pattern in groups.values():
-            found = [[_of_group(run, "model", region, pattern) for run in runs] for region in REGIONS]
-            cells.append(" / ".join(_shown(_mean(values)) for values in found))
+            cells.append(" / ".join(_beside_copies(runs, region, pattern) for region in REGIONS))
         lines.append([row.title, *cells])
     return _table(header, lines)
+
+
+def _beside_copies(runs: Sequence[Mapping[str, Any]], region: str, pattern: str) -> str:
+    """The mean over runs, bold where every one of them is nearer to the truth than the better copy."""
+    values = [_of_group(run, "model", region, pattern) for run in runs]
+    copies = [_of_group(run, answer, region, pattern) for run in runs[:1] for answer in COPIES]
+    best = min((value for value in copies if value is not None), default=0.0)
+    shown = _shown(_mean(values))
+    return f"**{shown}**" if shown and all(value is not None and value < best for value in values) else shown
 
 
 def _of_group(run: Mapping[str, Any], answer: str, region: str, pattern: str) -> float | None:
@@ -146,7 +155,7 @@ def _of_group(run: Mapping[str, Any], answer: str, region: str, pattern: str) ->
     return float(total / frames) if frames else None
 
 
-def _verdicts(measured: Measured, corpus: str, claims: Sequence[Sequence[str]]) -> list[str]:
+def _verdicts(measured: Measured, corpus: str, claims: Sequence[Sequence[str]], names: Mapping[str, str]) -> list[str]:
     """In how many seeds the paper's orders came out, and who has a smaller L1 than the first of them."""
     of_corpus = measured.results.get(corpus, {})
     lines = []
@@ -156,7 +165,7 @@ def _verdicts(measured: Measured, corpus: str, claims: Sequence[Sequence[str]]) 
             held = sum(
                 _rises([of_corpus[key][seed]["overall"]["scores"]["model"]["l1"] for key in chain]) for seed in seeds
             )
-            order = " < ".join(chain)
+            order = " < ".join(names[key] for key in chain)
             lines.append(f"{corpus}: L1 in the paper's order, {order}: in {held} of {len(seeds)} seeds")
     ours = claims[0][0] if claims else ""
     if of_corpus.get(ours):
@@ -164,13 +173,17 @@ def _verdicts(measured: Measured, corpus: str, claims: Sequence[Sequence[str]]) 
         some = next(iter(of_corpus[ours].values()))
         others = {title: some["overall"]["scores"][answer]["l1"] for answer, title in COPIES.items()}
         others |= {
-            key: _mean([_score("l1")(run) for run in runs.values()]) for key, runs in of_corpus.items() if key != ours
+            names[key]: _mean([_score("l1")(run) for run in runs.values()])
+            for key, runs in of_corpus.items()
+            if key != ours
         }
         below = [f"{title} ({value:.2f})" for title, value in others.items() if value < own]
-        lines.append(f"{corpus}: L1 below that of {ours} ({own:.2f}): {', '.join(below) or 'none'}")
+        lines.append(f"{corpus}: L1 below that of {names[ours]} ({own:.2f}): {', '.join(below) or 'none'}")
     if first := _some_run(measured, corpus):
         copied = min(first["overall"]["scores"][answer]["l1"] for answer in COPIES)
-        worse = [key for key, runs in of_corpus.items() if _mean([_score("l1")(run) for run in runs.values()]) > copied]
+        worse = [
+            names[key] for key, runs in of_corpus.items() if _mean(list(map(_score("l1"), runs.values()))) > copied
+        ]
         if worse:
             lines.append(
                 f"{corpus}: L1 above that of the better copy ({copied:.2f}), so that an order among them says nothing "

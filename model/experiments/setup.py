@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from model.config import TrainConfig
-from model.experiments.plan import Row, Training
+from model.experiments.plan import ROWS, VARIATIONS, Row, Training, varied_row
 from model.networks import schedule_of
 from pipeline.errors import DatasetError, InputError
 from pipeline.files import atomic_write
@@ -52,6 +55,7 @@ class Setup:
         stride: every how many-th test frame is measured.
         evaluate_flags: of `model.evaluate`.
         corpora: by name.
+        variations: of FLNet, which a user has added to the ablations: flags of `model.train`, by name.
     """
 
     steps: int
@@ -63,6 +67,17 @@ class Setup:
     stride: int = 1
     evaluate_flags: tuple[str, ...] = ()
     corpora: Mapping[str, Corpus] = field(default_factory=dict)
+    variations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """All rows that tables may have, by key."""
+        return {**ROWS, **{row.key: row for row in map(varied_row, self.variations)}}
+
+    @cached_property
+    def trainings(self) -> dict[str, Training]:
+        """All trainings that rows measure, by name."""
+        return {row.training.name: row.training for row in self.rows.values()}
 
     @property
     def batches(self) -> int:
@@ -83,6 +98,7 @@ class Setup:
             *(word for flag, value in sizes.items() for word in (flag, str(value))),
             *self.train_flags,
             *self.network_flags.get(training.network, ()),
+            *self.variations.get(training.variation, ()),
         ]
 
     def evaluate_command(self, corpus: str, row: Row, checkpoint: Path, folder: Path) -> list[str]:
@@ -129,6 +145,20 @@ def _described(dataset: Dataset) -> Corpus:
     return Corpus(str(dataset.root), dataset.digest, dataset.corpus, split, size)
 
 
+def check_variations(variations: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The flags of each variation, in words.
+
+    Raises:
+        InputError: a name that is a row's of the paper already, or cannot name a folder.
+    """
+    for name in variations:
+        if name in VARIATIONS or re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) is None:
+            raise InputError(
+                f"--variations: {name!r} must be small letters, digits and hyphens, and none of {', '.join(VARIATIONS)}"
+            )
+    return {name: tuple(shlex.split(flags)) for name, flags in variations.items()}
+
+
 def claim(out: Path, setup: Setup) -> Setup:
     """Write down the setup of a folder, or hold it against what the runs in there were made with.
 
@@ -143,7 +173,7 @@ def claim(out: Path, setup: Setup) -> Setup:
         _write(path, setup, first_wins=True)
     there = load_setup(out)
     mine, theirs = plain_setup(setup), plain_setup(there)
-    for name in mine.keys() - {"corpora"}:
+    for name in mine.keys() - {"corpora", "variations"}:
         if mine[name] != theirs[name]:
             raise InputError(
                 f"{path}: the runs here have {name} {theirs[name]!r}, not {mine[name]!r}; give another --out"
@@ -155,7 +185,15 @@ def claim(out: Path, setup: Setup) -> Setup:
                 f"{path}: {name} was another dataset ({known.digest[:12]}…, now {corpus.digest[:12]}…); give another "
                 "--out"
             )
-    merged = Setup(**{**_fields(there), "corpora": {**there.corpora, **setup.corpora}})
+    for name, flags in setup.variations.items():
+        if name in there.variations and there.variations[name] != flags:
+            raise InputError(
+                f"{path}: the variation {name} was {shlex.join(there.variations[name])!r}, not {shlex.join(flags)!r}; "
+                "give it another name"
+            )
+    corpora = {**there.corpora, **setup.corpora}
+    variations = {**there.variations, **setup.variations}
+    merged = Setup(**{**_fields(there), "corpora": corpora, "variations": variations})
     if merged != there:
         _write(path, merged, first_wins=False)
     return merged
@@ -165,9 +203,12 @@ def load_setup(out: Path) -> Setup:
     """The setup of a folder that has one."""
     contents = json.loads((out / SETUP_FILE).read_text(encoding="utf-8"))
     tuples = {name: tuple(contents[name]) for name in ("train_flags", "evaluate_flags")}
-    flags = {name: tuple(words) for name, words in contents["network_flags"].items()}
+    flags = {
+        kind: {name: tuple(words) for name, words in contents.get(kind, {}).items()}
+        for kind in ("network_flags", "variations")
+    }
     corpora = {name: Corpus(**values) for name, values in contents["corpora"].items()}
-    return Setup(**{**contents, **tuples, "network_flags": flags, "corpora": corpora})
+    return Setup(**{**contents, **tuples, **flags, "corpora": corpora})
 
 
 def _write(path: Path, setup: Setup, *, first_wins: bool) -> None:

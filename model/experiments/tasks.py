@@ -14,11 +14,11 @@ from typing import Any
 import luigi
 
 from model.experiments.child import FLNET, CommandError, last_words, locked, run_command
-from model.experiments.plan import ABLATION_CLAIMS, ABLATIONS, ROWS, TABLE1_CLAIMS, TRAININGS, Row, chosen_rows
+from model.experiments.plan import ABLATION_CLAIMS, ABLATIONS, TABLE1_CLAIMS, Row, chosen_rows, varied_row
 from model.experiments.progress import Progress
 from model.experiments.report import write_tables
 from model.experiments.runs import RunFolder, measured_file, read_measured, read_result, write_json
-from model.experiments.setup import Setup, claim, load_setup, open_corpora
+from model.experiments.setup import Setup, check_variations, claim, load_setup, open_corpora
 from model.networks import NETWORKS, kind_of
 from pipeline.child_process import end_with_parent
 from pipeline.errors import FlnetError, InputError
@@ -94,7 +94,9 @@ class TrainRun(_OfOneRun):
         with locked(run.beside(".lock")) as lock:
             if run.ended:  # by whoever held the lock
                 return
-            command = self._setup.train_command(self.corpus, TRAININGS[self.training], self.seed, run.folder)
+            command = self._setup.train_command(
+                self.corpus, self._setup.trainings[self.training], self.seed, run.folder
+            )
             command += [*self._machine, "--checkpoint-every", str(self.checkpoint_every)]
             log = run.beside(".log")
             status = run_command([*FLNET, "train", *command], log, self.threads, lock)
@@ -111,23 +113,27 @@ class MeasureRun(_OfOneRun):
 
     row = luigi.Parameter(description="its key")
 
+    @property
+    def _row(self) -> Row:
+        return self._setup.rows[self.row]
+
     def requires(self) -> TrainRun:
         shared = ("out", "corpus", "seed", "device", "loader_workers", "checkpoint_every", "threads")
         values = {name: getattr(self, name) for name in shared}
-        return TrainRun(training=ROWS[self.row].training.name, **values)
+        return TrainRun(training=self._row.training.name, **values)
 
     def output(self) -> luigi.Target:
         return luigi.LocalTarget(str(measured_file(Path(self.out), self.corpus, self.row, self.seed)))
 
     def run(self) -> None:
         self._live_with_luigi()
-        run = self._run_folder(ROWS[self.row].training.name)
+        run = self._run_folder(self._row.training.name)
         path = Path(self.output().path)
         if run.diverged is not None:
             write_json(path, {"diverged": run.diverged})
             return
         folder = path.with_suffix("")
-        command = self._setup.evaluate_command(self.corpus, ROWS[self.row], run.last_checkpoint, folder)
+        command = self._setup.evaluate_command(self.corpus, self._row, run.last_checkpoint, folder)
         log = path.with_suffix(".log")
         status = run_command([*FLNET, "evaluate", *command, *self._machine], log, self.threads)
         if status:
@@ -197,6 +203,7 @@ class Experiment(luigi.Task):  # type: ignore[misc]
                 stride=self.stride,
                 evaluate_flags=tuple(shlex.split(self.evaluate_flags)),
                 corpora=self.corpora,
+                variations=self.chosen_variations(),
             ),
         )
         # The local scheduler is made after this, and reads it.
@@ -207,6 +214,10 @@ class Experiment(luigi.Task):  # type: ignore[misc]
     def chosen_rows(self) -> list[Row]:
         """The rows of the table."""
         raise InputError(f"{self.task_family} is no experiment itself: use Table1 or Ablations")
+
+    def chosen_variations(self) -> dict[str, tuple[str, ...]]:
+        """Flags of `model.train` by name of each variation that is not the paper's."""
+        return {}
 
     def is_drawn(self, _row: Row) -> bool:
         """Whether the figure shows a row's network."""
@@ -306,8 +317,18 @@ class Ablations(Experiment):
     name, figure, default_out = "ablations", "4", "ablations"
     claims = ABLATION_CLAIMS
 
+    variations = luigi.DictParameter(
+        default={}, description='further rows, FLNet with other flags, as JSON: \'{"guided": "--guide landmarks"}\''
+    )
+
     def chosen_rows(self) -> list[Row]:
-        return list(ABLATIONS)
+        return [*ABLATIONS, *map(varied_row, self.variations)]
+
+    def chosen_variations(self) -> dict[str, tuple[str, ...]]:
+        return check_variations(self.variations)
+
+    def is_drawn(self, row: Row) -> bool:
+        return row in ABLATIONS
 
 
 @Experiment.event_handler(luigi.Event.DEPENDENCY_DISCOVERED)  # type: ignore[untyped-decorator]

@@ -72,8 +72,8 @@ def test_rows_stand_in_order_under_what_the_paper_printed(tmp_path: Path) -> Non
         ["FLNet", "8.00", "30.00", "7.00", ""],
     ]
     text = "\n".join(lines)
-    assert "timit: L1 in the paper's order, flnet < x2face < ganimation: in 1 of 1 seeds" in text
-    assert "timit: L1 below that of flnet (8.00): none" in text
+    assert "timit: L1 in the paper's order, FLNet < X2Face < GANimation: in 1 of 1 seeds" in text
+    assert "timit: L1 below that of FLNet (8.00): none" in text
     assert "timit: test 1 speakers, 2 videos, 3 frames; measured on test" in text
     assert "timit: the paper's figures are of its own crops" in text
     assert "mine: the paper's figures" not in text
@@ -97,7 +97,7 @@ def test_details_say_who_sees_the_target_and_what_it_costs(tmp_path: Path) -> No
 
 def test_who_beats_flnet_is_printed(tmp_path: Path) -> None:
     lines = write(tmp_path, {"timit": {"x2face": {0: result(7.5)}, "flnet": {0: result(10.0)}}})
-    told = "timit: L1 below that of flnet (10.00): a bank image copied, by landmarks (9.25), x2face (7.50)"
+    told = "timit: L1 below that of FLNet (10.00): a bank image copied, by landmarks (9.25), X2Face (7.50)"
     assert f"- {told}" in lines
 
 
@@ -106,7 +106,7 @@ def test_rows_that_do_worse_than_copying_are_named(tmp_path: Path) -> None:
     by_row = {"ganimation": 12.0, "x2face": 9.3, "flnet": 9.0}
     told = "timit: L1 above that of the better copy (9.25), so that an order among them says nothing yet: "
     lines = write(tmp_path, {"timit": {key: {0: result(l1)} for key, l1 in by_row.items()}})
-    assert f"- {told}ganimation, x2face" in lines
+    assert f"- {told}GANimation, X2Face" in lines
     assert told not in "\n".join(write(tmp_path, {"timit": {"flnet": {0: result(9.0)}}}))
 
 
@@ -119,7 +119,7 @@ def test_several_seeds_are_a_mean_and_a_spread(tmp_path: Path) -> None:
     }  # fmt: skip
     lines = write(tmp_path, results)
     assert "| FLNet | 8.50 ± 0.71 |  |" in lines
-    assert "- timit: L1 in the paper's order, flnet < x2face < ganimation: in 1 of 2 seeds" in lines
+    assert "- timit: L1 in the paper's order, FLNet < X2Face < GANimation: in 1 of 2 seeds" in lines
 
 
 def test_what_diverged_says_so_in_its_row(tmp_path: Path) -> None:
@@ -131,7 +131,9 @@ def test_what_diverged_says_so_in_its_row(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "table1.json").read_text())["diverged"] == said
 
 
-@pytest.mark.parametrize(("pattern", "l1"), [("grid_*", "11.00"), ("!grid_*", "7.00"), ("*", "8.00")])
+@pytest.mark.parametrize(("pattern", "l1"), [("grid_*", "11.00"), ("!grid_*", "**7.00**"), ("*", "**8.00**")])
 def test_groups_of_speakers_weigh_every_frame_alike(tmp_path: Path, pattern: str, l1: str) -> None:
     lines = write(tmp_path, {"timit": {"flnet": {0: result(8.0)}}}, None, some=pattern)
-    assert f"| FLNet | {l1} / 8.00 / 16.00 / 8.00 |" in lines
+    assert f"| FLNet | {l1} / 8.00 / **16.00** / 8.00 |" in lines, "bold where every seed is nearer than both copies"
+    both = write(tmp_path, {"timit": {"flnet": {0: result(8.0), 1: result(9.4)}}}, None, all="*")
+    assert "| FLNet | 8.70 / 8.70 / **17.40** / 8.70 |" in both

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from model.experiments.setup import Corpus, Setup, claim, load_setup, open_corpora
+from model.experiments.plan import varied_row
+from model.experiments.setup import Corpus, Setup, check_variations, claim, load_setup, open_corpora
 from pipeline.errors import DatasetError, InputError
 from pipeline.shards import open_dataset
 
@@ -46,6 +47,25 @@ def test_datasets_can_come_later_but_not_change(tmp_path: Path) -> None:
     assert claim(tmp_path, replace(SETUP, corpora={"timit": moved})).corpora["timit"] == moved
     with pytest.raises(InputError, match=r"timit was another dataset \(111111111111…, now 333333333333…\)"):
         claim(tmp_path, replace(SETUP, corpora={"timit": replace(TIMIT, digest="3" * 64)}))
+
+
+def test_variations_can_come_later_but_not_change(tmp_path: Path) -> None:
+    claim(tmp_path, SETUP)
+    guided = check_variations({"guided": "--guide landmarks"})
+    assert claim(tmp_path, replace(SETUP, variations=guided)).variations == guided
+    known = claim(tmp_path, replace(SETUP, variations=check_variations({"pytorch": "--initialisation pytorch"})))
+    assert list(known.variations) == ["guided", "pytorch"]
+    assert known.rows["flnet-guided"] == varied_row("guided")
+    training = load_setup(tmp_path).trainings["flnet-published-guided"]
+    assert known.train_command("timit", training, 3, tmp_path)[-2:] == ["--guide", "landmarks"]
+    with pytest.raises(InputError, match="the variation guided was '--guide landmarks', not '--guide none'"):
+        claim(tmp_path, replace(SETUP, variations=check_variations({"guided": "--guide none"})))
+
+
+@pytest.mark.parametrize("name", ["bank-1", "Guided", "../guided", "a b", ""])
+def test_a_variation_has_a_name_of_its_own(name: str) -> None:
+    with pytest.raises(InputError, match=r"must be small letters, digits and hyphens, and none of bank-1, bank-3"):
+        check_variations({name: "--guide landmarks"})
 
 
 def test_datasets_by_name(tiny_dataset: Path) -> None:

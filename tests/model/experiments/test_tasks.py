@@ -17,7 +17,8 @@ import luigi
 import pytest
 
 from model.experiments.runs import RunFolder, write_json
-from model.experiments.tasks import Table1, TrainRun
+from model.experiments.tasks import Ablations, Table1, TrainRun
+from pipeline.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 BIN = Path(sys.executable).parent
@@ -147,6 +148,31 @@ def test_a_first_seed_of_everything_comes_before_a_second(
     finally:
         table.progress.stop()
     assert begun == [0] * 4 + [1] * 4
+
+
+@pytest.mark.filterwarnings("ignore:The configuration contains the parameter .rpc_retry")
+def test_ablations_take_further_rows(tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[str] = []
+
+    def train(task: TrainRun) -> None:
+        trained.append(task.training)
+        write_json(task._run_folder(task.training).diverged_file, {"message": "stands for a run"})
+
+    monkeypatch.setattr(TrainRun, "run", train)
+    variations = {"guided": "--guide landmarks"}
+    ablations = Ablations(datasets=f"timit={tiny_dataset}", out=str(tmp_path), seeds="0", variations=variations)
+    try:
+        assert not luigi.build([ablations], local_scheduler=True, workers=1), "all diverged"
+    finally:
+        ablations.progress.stop()
+    published = ["bank-1", "bank-3", "appearance", "warp", "", "guided"]
+    assert sorted(trained) == sorted("flnet-published" + f"-{name}" * bool(name) for name in published)
+    table = [
+        line.split(" | ")[0] for line in (tmp_path / "ablations.md").read_text().splitlines() if "diverged |" in line
+    ]
+    assert table[:6] == ["| 1B", "| 3B", "| A", "| W", "| A+W = 5B", "| guided"]
+    with pytest.raises(InputError, match="must be small letters"):
+        Ablations(datasets=f"timit={tiny_dataset}", out=str(tmp_path), variations={"bank-1": ""})
 
 
 def _answers(port: str) -> bool:
