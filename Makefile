@@ -60,8 +60,9 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 
+# Four processes at most: each makes the small corpora of its own tests.
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 # The documentation as a site of its own, to open from the disk; a link that leads nowhere is an error.
 docs: $(STAMP)

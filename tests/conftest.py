@@ -35,8 +35,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _skips(config: pytest.Config) -> Counter[str]:
-    """How many tests (or whole files) were skipped for each reason."""
-    reports = config.pluginmanager.getplugin("terminalreporter").stats.get("skipped", [])
+    """How many tests (or whole files) were skipped for each reason; none where another process reports them."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    reports = reporter.stats.get("skipped", []) if reporter else []
     return Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in reports)
 
 
