@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import luigi
 import pytest
@@ -80,24 +81,27 @@ def test_what_diverges_has_its_row_and_the_status_tells(tiny_dataset: Path, tmp_
     assert not RunFolder(tmp_path, "timit", "x2face-published", 0).last_checkpoint.exists()
 
 
+def test_bad_flags_are_one_line_before_anything_is_scheduled(tiny_dataset: Path, tmp_path: Path) -> None:
+    failed = start(tiny_dataset, tmp_path / "out", "--networks", "fomm")
+    _, error = failed.communicate(timeout=60)
+    assert failed.returncode == UNHANDLED
+    assert "network must be one of flnet, ganimation, x2face, got 'fomm'" in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--networks", "fomm"), "network must be one of flnet, ganimation, x2face, got 'fomm'"),
-        (("--protocols", "kind"), "--protocols must be some of published, strong, got 'kind'"),
-        (("--seeds", "one"), "--seeds must be whole numbers with commas between, got 'one'"),
-        (("--networks", "flnet", "--protocols", "strong"), "nothing to do"),
-        (("--network-flags", '{"fomm": "--x"}'), "network must be one of"),
+        ({"protocols": "kind"}, "--protocols must be some of published, strong, got 'kind'"),
+        ({"seeds": "one"}, "--seeds must be whole numbers with commas between, got 'one'"),
+        ({"networks": "flnet", "protocols": "strong"}, "nothing to do"),
+        ({"network_flags": {"fomm": "--x"}}, "network must be one of"),
     ],
 )
-def test_bad_flags_are_one_line_before_anything_is_scheduled(
-    tiny_dataset: Path, tmp_path: Path, flags: tuple[str, ...], message: str
-) -> None:
-    failed = start(tiny_dataset, tmp_path / "out", *flags)
-    _, error = failed.communicate(timeout=60)
-    assert failed.returncode == UNHANDLED
-    assert message in error
-    assert "Traceback" not in error
+def test_a_bad_flag_is_named(tiny_dataset: Path, tmp_path: Path, flags: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        Table1(datasets=f"timit={tiny_dataset}", out=str(tmp_path / "out"), **flags)
     assert not (tmp_path / "out").exists()
 
 
