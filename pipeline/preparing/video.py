@@ -61,8 +61,8 @@ def work_files(work: Path, source: Source, settings: Settings) -> WorkFiles:
 
 def load_models(model: Path) -> None:
     """Load all that preparing needs (a second of work), so that processes forked from this one have it at once."""
-    for loops in ("resample", "stamp"):
-        importlib.import_module(f"pipeline.preparing.{loops}")
+    for loops in ("preparing.resample", "preparing.stamp", "tracking.loops"):
+        importlib.import_module(f"pipeline.{loops}")
     load_detector()
     load_ensemble(model)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arithmetic import Reals, ordered_sum
 from pipeline.tracking.detection import Face
 
 Points = npt.NDArray[np.float32]
@@ -30,8 +29,9 @@ class FaceFrame:
     @classmethod
     def of(cls, landmarks: Points) -> FaceFrame:
         """Frame of (68, 2) landmarks, in their pixels."""
-        centred, (x, y) = _centred(landmarks[RIGID])
-        return cls(x, y, math.sqrt(float(ordered_sum((centred * centred).ravel())) / centred.shape[1]))
+        from pipeline.tracking.loops import middle, spread  # numba is imported where it is used
+
+        return cls(*middle(landmarks[RIGID]), spread(landmarks[RIGID]))
 
 
 @dataclass(frozen=True)
@@ -82,20 +82,6 @@ def shape_residual(landmarks: Points, reference: Points) -> float:
         0 for similar shapes; faces of one speaker in neighbouring frames stay below 0.05, a frontal face against a
         neutral one below 0.2; 1 for shapes that have nothing in common.
     """
-    a, b = _centred(landmarks)[0], _centred(reference)[0]
-    # A turn with scaling is one complex factor; what the best one leaves is what the correlation lacks.
-    products = [
-        a[0] * b[0] + a[1] * b[1],
-        a[0] * b[1] - a[1] * b[0],
-        a[0] * a[0] + a[1] * a[1],
-        b[0] * b[0] + b[1] * b[1],
-    ]
-    along, across, power_a, power_b = ordered_sum(products).tolist()
-    return math.sqrt(max(1 - (along * along + across * across) / (power_a * power_b), 0.0))
+    from pipeline.tracking.loops import unlike
 
-
-def _centred(landmarks: Points) -> tuple[Reals, tuple[float, float]]:
-    """(n, 2) points as (2, n) about their mean, and that."""
-    points = landmarks.T.astype(np.float64)
-    mean = ordered_sum(points) / points.shape[1]
-    return points - mean[:, None], (float(mean[0]), float(mean[1]))
+    return unlike(landmarks, reference)
