@@ -56,7 +56,10 @@ COMMANDS = {
     "figures": Command("the paper's figures, of your networks", "model.figures"),
     "table1": Command("train and measure FLNet and both baselines", "model.experiments", task="Table1"),
     "ablations": Command("train and measure FLNet and its ablations", "model.experiments", task="Ablations"),
-    "export": Command("write the network for use without this program", "model.export"),
+    "export": Command("write a network for use without this program", "model.export"),
+    "export-dataset": Command("write a dataset as tars, clips or parquet", "pipeline.__main__", ("export-dataset",)),
+    "merge": Command("make one dataset of several", "pipeline.__main__", ("merge",)),
+    "diff": Command("say what differs between two datasets", "pipeline.__main__", ("diff",)),
 }
 TEACHING = """\
 flnet makes training data out of videos of talking people, and trains FLNet on it, which animates faces.
@@ -117,7 +120,7 @@ def _run(command: Command, name: str, words: Sequence[str]) -> int:
 
 
 def _listed(commands: dict[str, Command]) -> str:
-    return "\n".join(f"  {name:<14} {command.help}" for name, command in commands.items())
+    return "\n".join(f"  {name:<15} {command.help}" for name, command in commands.items())
 
 
 def _unknown(program: str, what: str, word: str, known: Sequence[str]) -> int:

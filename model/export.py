@@ -234,7 +234,8 @@ def build_parser(prog: str = PROGRAM) -> Parser:
         prog=prog,
         description="Export a trained generator, from bank images and landmarks to images and masks, for use without "
         "this package, for any batch and any image size that the network takes, or one size named with --image-size. "
-        "The exported network is run beside the original before the file gets its name.",
+        "The exported network is run beside the original before the file gets its name. (A dataset: flnet "
+        "export-dataset.)",
     )
     add = parser.add_argument
     add("--checkpoint", type=Path, required=True, help="a .pt file, or a run folder: its newest checkpoint")

@@ -15,14 +15,15 @@ from pipeline.diff import compare
 from pipeline.errors import InputError
 from pipeline.export import FORMATS, ORIGINS, PICTURES, ExportSettings, export_dataset, origin_of
 from pipeline.merge import merge_datasets
+from pipeline.report import CLIPS, write_report
 from pipeline.report import PICTURES as SHOWN
-from pipeline.report import write_report
 from pipeline.shards.dataset import BANKS_FROM
 
 Commands = Any  # argparse does not name what `add_subparsers` gives
 
 
 COMMANDS = "check|report|export|merge|diff"
+_EXPORTS = "write the dataset as WebDataset tars, folders of clips or parquet"
 _DATASET = "the dataset's folder (the build's --out)"
 
 
@@ -33,8 +34,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m pipeline") ->
         description="Look after a dataset. To build one: flnet build --help",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar=COMMANDS)
-    for add in (_add_check, _add_report, _add_export, _add_merge, _add_diff):
+    for add in (_add_check, _add_report, _add_merge, _add_diff):
         add(commands)
+    _add_export(commands, "export", help=_EXPORTS)
+    _add_export(commands, "export-dataset")  # as `flnet` calls it, whose `export` is the network's
     return cli.run(parser, lambda args: int(args.run(args)), argv)
 
 
@@ -60,7 +63,8 @@ def _add_report(commands: Commands) -> None:
         "report",
         help="write a page that shows the dataset, to <dataset>/report/index.html",
         description="Write one HTML page that shows a dataset: what is in it and what was left out, distributions, "
-        "every speaker's bank, and the videos that deserve a look first. It needs no network and no other file.",
+        "every speaker's bank, and the videos that deserve a look first, which can be chosen to be left out. It needs "
+        "no network and no other file. Of a build that has not ended the page says how far it is and what failed.",
     )
     report.add_argument("dataset", type=Path, help=_DATASET)
     report.add_argument(
@@ -77,15 +81,26 @@ def _add_report(commands: Commands) -> None:
         help="show a dropped frame of each kind, from the very videos that the build read below this folder (default: "
         "no picture but the dataset's own)",
     )
+    report.add_argument(
+        "--clips",
+        type=int,
+        nargs="?",
+        const=CLIPS,
+        default=0,
+        metavar="N",
+        help=f"play a few seconds of the crops of N videos in the page, at most 200 kB each (without N: {CLIPS}; "
+        "default: none)",
+    )
     report.set_defaults(run=_report, program=report.prog)
 
 
-def _add_export(commands: Commands) -> None:
+def _add_export(commands: Commands, name: str, **listed: str) -> None:
     export = commands.add_parser(
-        "export",
-        help="write the dataset as WebDataset tars, folders of clips or parquet",
+        name,
+        **listed,
         description="Write a dataset for other people's trainers; docs/formats.md shows how to read each format. The "
-        "same command goes on where it was interrupted, and always writes the same bytes.",
+        "same command goes on where it was interrupted, and always writes the same bytes. (A trained network: flnet "
+        "export.)",
     )
     export.add_argument("dataset", type=Path, help=_DATASET)
     export.add_argument("--format", choices=tuple(FORMATS), required=True, help="what to write")
@@ -166,7 +181,9 @@ def _check(args: argparse.Namespace) -> int:
 def _report(args: argparse.Namespace) -> int:
     if args.pictures < 0:
         raise InputError(f"--pictures must be 0 or more, got {args.pictures}")
-    print(cli.printable(str(write_report(args.dataset, args.pictures, True, args.source_pictures))))
+    if args.clips < 0:
+        raise InputError(f"--clips must be 0 or more, got {args.clips}")
+    print(cli.printable(str(write_report(args.dataset, args.pictures, True, args.source_pictures, args.clips))))
     return 0
 
 

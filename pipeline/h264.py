@@ -16,6 +16,7 @@ from pipeline.errors import BuildError
 from pipeline.ffmpeg_program import ffmpeg_path
 
 TIME_LIMIT_SECONDS = 600.0
+CRF = 17  # of which no difference is seen
 
 
 def encode(
@@ -27,6 +28,7 @@ def encode(
     sound: Path | None = None,
     comment: str = "",
     seconds: float = TIME_LIMIT_SECONDS,
+    crf: int = CRF,
 ) -> None:
     """Write frames (H, W, 3) uint8 RGB as H.264 (BT.709, 4:2:0) in MP4.
 
@@ -35,12 +37,13 @@ def encode(
         sound: a file whose sound goes beside them, as AAC; as long as the frames, the caller sees to that.
         comment: the file's metadata say it.
         seconds: what ffmpeg may take.
+        crf: x264's constant rate factor: more is smaller, and worse.
 
     Raises:
         BuildError: ffmpeg failed, or took longer.
     """
     with tempfile.TemporaryFile() as log:
-        command = _command(path, size, fps, sound, comment)
+        command = _command(path, size, fps, sound, comment, crf)
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
         guard = threading.Timer(seconds, process.kill)
         guard.start()
@@ -62,7 +65,7 @@ def encode(
             raise BuildError(f"{path}: ffmpeg failed with status {process.returncode}: {words[-1]}")
 
 
-def _command(path: Path, size: tuple[int, int], fps: float, sound: Path | None, comment: str) -> list[str]:
+def _command(path: Path, size: tuple[int, int], fps: float, sound: Path | None, comment: str, crf: int) -> list[str]:
     # Twelve digits, so that ffmpeg finds 30000/1001 in 29.97002997003.
     pictures = ffmpeg.input(
         "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{size[0]}x{size[1]}", framerate=f"{fps:.12g}"
@@ -78,7 +81,7 @@ def _command(path: Path, size: tuple[int, int], fps: float, sound: Path | None, 
         format="mp4",
         vcodec="libx264",
         preset="veryfast",
-        crf=17,
+        crf=crf,
         pix_fmt="yuv420p",
         threads=1,  # the bytes must not depend on the machine
         movflags="+faststart",

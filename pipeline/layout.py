@@ -18,12 +18,14 @@ out/work/removed/                what `check --repair` took away
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 DATASET_FILE = "dataset.json"
 MANIFEST_FILE = "manifest.csv"
 SHARDS, WORK, REPORT = "shards", "work", "report"
 OWN_FOLDERS = (SHARDS, WORK, REPORT)
+_DIGEST = re.compile("[0-9a-f]{12}")
 _CHUNK = re.compile(r".+-\d{4,}-[0-9a-f]{12}")
 
 
@@ -47,9 +49,23 @@ def inventory_file(out: Path, digest: str) -> Path:
     return out / WORK / f"inventory-{digest}.json"
 
 
+def inventory_files(out: Path) -> list[Path]:
+    """All lists of corpora, the newest last."""
+    return _by_age((out / WORK).glob("inventory-*.json"))
+
+
 def plan_file(out: Path, digest: str) -> Path:
     """A plan, by its digest."""
     return out / WORK / "plans" / f"{digest}.json"
+
+
+def plan_files(out: Path) -> list[Path]:
+    """All plans, the newest last."""
+    return _by_age(path for path in (out / WORK / "plans").glob("*.json") if _DIGEST.fullmatch(path.stem))
+
+
+def _by_age(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: (path.lstat().st_mtime_ns, path.name))
 
 
 def earlier_index(out: Path, plan: str) -> Path:

@@ -10,6 +10,23 @@ from pathlib import Path
 held: dict[Path, int] = {}  # by this process: open files
 
 
+def is_taken(path: Path) -> bool:
+    """Whether a program that is alive holds the lock of a file; False where that cannot be found out."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(file)  # which gives the lock back
+    return False
+
+
 def take(path: Path, shared: bool, patience_seconds: float) -> bool:
     """Hold the lock of a file, made if need be, for as long as this process lives.
 

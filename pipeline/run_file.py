@@ -87,6 +87,17 @@ def read_table(path: Path, command: str) -> dict[str, Any]:
     return dict(there[table_name(command)])
 
 
+def command_in(path: Path) -> str:
+    """The command whose settings a run's own file holds; "" where it is none of ours, or there is no such file."""
+    for command in COMMANDS:
+        try:
+            read_table(path, command)
+        except (InputError, OSError):
+            continue
+        return command
+    return ""
+
+
 def _tables(contents: Table) -> dict[str, Any]:
     """The tables by their dotted names: those of the builds lie one deeper."""
     found: dict[str, Any] = {}

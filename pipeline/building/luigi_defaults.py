@@ -5,6 +5,7 @@ What luigi.cfg or the command line says goes before what is set here.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
@@ -17,6 +18,7 @@ import luigi.configuration
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register, TaskClassException
 
+from pipeline import log
 from pipeline.cli import Parser, nearest, one_line, printable
 from pipeline.errors import FlnetError
 
@@ -28,6 +30,15 @@ EXIT_CODES = {
     "task_failed": "30",
     "scheduling_error": "35",
     "unhandled_exception": "40",
+}
+# Luigi's levels -> ours.
+OUR_LEVELS = {
+    "NOTSET": "debug",
+    "DEBUG": "debug",
+    "INFO": "info",
+    "WARNING": "warning",
+    "ERROR": "error",
+    "CRITICAL": "error",
 }
 # A worker stays while others still work, since their tasks may come back to it; a task that fails (a process killed, a
 # disk full for a moment) is tried twice more. The folder has a lock of its own, which sees other hosts as well. The
@@ -51,6 +62,7 @@ def apply() -> None:
     for (section, name), value in PATIENCE.items():
         _default(section, name, value)
     _default("core", "workers", str(os.cpu_count() or 1))
+    _follow_log_level()
     _default("core", "log_level", "WARNING")
     if not _names_scheduler():
         _default("core", "local_scheduler", "true")
@@ -61,6 +73,20 @@ def apply() -> None:
         logger.addFilter(_OneLine())
         sys.excepthook = partial(_unknown_task, sys.excepthook)
         CmdlineParser._build_parser = staticmethod(_with_our_errors(CmdlineParser._build_parser))
+
+
+def _follow_log_level() -> None:
+    """Have our own notes and progress told as the user has Luigi tell its own, if that was said at all."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    finder.add_argument("--log-level", "--core-log-level", dest="level")
+    config = luigi.configuration.get_config()
+    try:
+        said = finder.parse_known_args(sys.argv[1:])[0].level
+    except argparse.ArgumentError:
+        return  # without a word behind it: Luigi's own parser says so
+    said = said or config.get("core", "log_level", "") or config.get("core", "log-level", "")
+    if said.upper() in OUR_LEVELS:
+        log.set_level(OUR_LEVELS[said.upper()])
 
 
 def name_program(name: str) -> None:

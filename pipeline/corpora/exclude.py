@@ -70,17 +70,31 @@ def read_unwanted(file: Path) -> tuple[Mapping[str, Ranges | None], int]:
     found: dict[str, Ranges | None] = {}
     lines = 0
     for number, line in enumerate(text.split("\n"), 1):
-        line = line.removesuffix("\r")
-        if not line.strip() or line.startswith("#"):
+        if (said := _said(line)) is None:
             continue
         lines += 1
-        match = _FRAMES.fullmatch(line)
-        name = match["id"] if match else line
-        if match is None:
+        name, frames = said
+        if not frames:
             found[name] = None
         elif found.get(name, ()) is not None:
-            found[name] = _joined((found.get(name) or ()) + _stretches(f"{file}:{number}", match["frames"]))
+            found[name] = _joined((found.get(name) or ()) + _stretches(f"{file}:{number}", frames))
     return found, lines
+
+
+def line_for(name: str, stretches: Ranges = ()) -> str | None:
+    """The line that names a clip, or frames of it; None where no line can, as of a name with a line break in it."""
+    frames = ",".join(str(first) if first == last else f"{first}-{last}" for first, last in stretches)
+    line = f"{name}{'&' if '#' in name else '#'}frame={frames}" if stretches else name
+    return line if "\n" not in line and _said(line) == (name, frames) else None
+
+
+def _said(line: str) -> tuple[str, str] | None:
+    """The id that a line names, and the frames ("" for all); None of a line that names nothing."""
+    line = line.removesuffix("\r")
+    if not line.strip() or line.startswith("#"):
+        return None
+    match = _FRAMES.fullmatch(line)
+    return (match["id"], match["frames"]) if match else (line, "")
 
 
 def _stretches(where: str, text: str) -> Ranges:

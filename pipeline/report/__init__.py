@@ -1,45 +1,77 @@
-"""The report: a dataset as a page that one can look at (`python -m pipeline report out/`)."""
+"""The report: a dataset as a page that one can look at and act on (`flnet report out/`)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline import log
 from pipeline.errors import DatasetError
 from pipeline.files import atomic_write, has_no_link
 from pipeline.layout import report_page
+from pipeline.report.acting import acting_data, left_out
+from pipeline.report.clips import MOST_BYTES, video_clips
 from pipeline.report.drops import drop_examples
-from pipeline.report.gather import gather
+from pipeline.report.gather import Gathered, gather
 from pipeline.report.page import render
 from pipeline.report.pictures import video_pictures
 from pipeline.report.rows import choose_pictured, page_data
 from pipeline.report.suspicion import find_signs
+from pipeline.report.unfinished import render_unfinished, standing
 from pipeline.shards import open_dataset
 
-__all__ = ["PICTURES", "write_report"]
+__all__ = ["CLIPS", "PICTURES", "write_report"]
 
 PICTURES = 160  # videos whose pictures are part of the page, some 20 kB each
+CLIPS = 40  # videos whose clips are, where clips are wanted
 
 
-def write_report(root: Path, pictures: int = PICTURES, progress: bool = False, sources: Path | None = None) -> Path:
+def write_report(
+    root: Path, pictures: int = PICTURES, progress: bool = False, sources: Path | None = None, clips: int = 0
+) -> Path:
     """Write `<root>/report/index.html`; the same dataset gives the same bytes.
+
+    Of a build that has not come to its end the page says how far it is, what failed, and how to go on.
 
     Args:
         root: the dataset's folder.
         pictures: show pictures of at most so many videos: those with the gravest signs, and one of each speaker.
         progress: show bars for what takes over a second.
         sources: the corpus root, to show a dropped frame of each kind from the source videos; None shows none.
+        clips: play a clip of at most so many videos, chosen as those of the pictures are.
 
     Returns:
         The page.
 
     Raises:
-        DatasetError: there is no finished dataset, or part of it is missing or damaged.
+        DatasetError: there is neither a finished dataset nor a build, or part of it is missing or damaged.
     """
+    unfinished = standing(root)
+    if unfinished is not None:
+        log.warn(f"{root}: no finished dataset yet: the page says how far its build is")
+        return _write(root, render_unfinished(root, unfinished))
     gathered = gather(open_dataset(root), progress)
-    signs = find_signs(gathered.entries)
-    chosen = choose_pictured(gathered.entries, signs, pictures)
-    shown = video_pictures(gathered.entries, chosen, progress)
-    page = render(gathered, drop_examples(gathered, sources, progress), page_data(gathered.entries, signs, shown))
+    return _write(root, _page(gathered, sources, pictures, clips, progress))
+
+
+def _page(gathered: Gathered, sources: Path | None, pictures: int, clips: int, progress: bool) -> str:
+    entries = gathered.entries
+    signs = find_signs(entries)
+    shown = video_pictures(entries, choose_pictured(entries, signs, pictures), progress)
+    played = video_clips(entries, choose_pictured(entries, signs, clips), progress)
+    if clips:
+        size = sum(clip.bytes for clip in played.values())
+        arrived = sum(entry.arrived for entry in entries)
+        log.note(
+            f"{len(played)} of {arrived} videos have a clip ({size / 1e6:.1f} MB in all, at most "
+            f"{MOST_BYTES // 1000} kB each): those with signs first, then one of each speaker"
+        )
+    data = page_data(entries, signs, shown, played)
+    data["acting"] = acting_data(gathered.dataset.root, [entry.id for entry in entries], *left_out(gathered.dataset))
+    data["digest"] = gathered.dataset.digest
+    return render(gathered, drop_examples(gathered, sources, progress), data)
+
+
+def _write(root: Path, page: str) -> Path:
     path = report_page(root)
     if not has_no_link(root, path.parent):
         raise DatasetError(f"{path.parent}: must be no link, the page would lie elsewhere; take it away")

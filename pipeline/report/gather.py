@@ -44,6 +44,7 @@ class Measures:
     jitter: float  # per cent of the distance between the outer eye corners
     jumps: int  # steps of the face beyond measures.JUMP
     largest_step: float  # widths of the face from one frame to the next
+    largest_at: int  # the row that it leads to
     sharpness: float
     hashes: npt.NDArray[np.int8]  # of the bank's pictures
     look: npt.NDArray[np.float32]  # of the face; length 1
@@ -185,6 +186,7 @@ def _measure(reader: ShardReader, video: VideoEntry) -> Measures:
         jitter=measures.jitter(points, frame_index),
         jumps=int((known > measures.JUMP).sum()),
         largest_step=float(known.max(initial=0.0)),
+        largest_at=int(np.nanargmax(steps)) + 1 if len(known) else 0,
         sharpness=measures.sharpness(pictures, landmarks[list(bank)]),
         hashes=measures.average_hash(pictures),
         look=look / max(float(np.linalg.norm(look)), 1e-6),

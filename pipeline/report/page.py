@@ -19,7 +19,7 @@ from pipeline.report.template import fill
 from pipeline.result import reason_of
 from pipeline.settings import recorded_settings
 
-SCRIPTS = ("dom.js", "trace.js", "entry.js", "speakers.js", "videos.js", "start.js")
+SCRIPTS = ("dom.js", "choose.js", "fold.js", "trace.js", "entry.js", "speakers.js", "videos.js", "start.js")
 FAILURES_LISTED = 8  # a reason; the table of videos has them all
 CORPORA = {
     "timit": "TCD-TIMIT",
@@ -78,9 +78,14 @@ class Drop(NamedTuple):
 class FailedVideo(NamedTuple):
     """A video that failed."""
 
-    place: int
+    place: int  # among the page's videos
     id: str
-    message: str
+    error: str
+
+    @property
+    def message(self) -> str:
+        """The error without the word that it begins with."""
+        return self.error.partition(": ")[2]
 
 
 class Failure(NamedTuple):
@@ -99,20 +104,32 @@ def render(gathered: Gathered, drops: Sequence[DropExample], data: Mapping[str, 
         drops: an example for each reason that frames were dropped for.
         data: of `rows.page_data`.
     """
-    dataset, entries, script = gathered.dataset, gathered.entries, "\n".join(_asset(name) for name in SCRIPTS)
-    return fill(
+    dataset, entries = gathered.dataset, gathered.entries
+    failed = [FailedVideo(place, entry.id, entry.error) for place, entry in enumerate(entries) if not entry.arrived]
+    return filled(
         "page.html",
+        SCRIPTS,
+        data,
         name=CORPORA.get(dataset.corpus, dataset.corpus),
         digest=dataset.digest[:12],
         tiles=list(_tiles(gathered, data)),
         splits=[_split(entries, name) for name in sorted({entry.split for entry in entries})],
         has_tracks=gathered.tracks > 0,
         drops=[_drop(entries, example) for example in drops],
-        failures=_failures(entries),
+        failures=failures_of(failed, FAILURES_LISTED),
         plots=[figure(plot) for plot in plots(entries)],
         k_floor=recorded_settings(dataset.config, dataset.root / DATASET_FILE, ("k_floor",)).k_floor,
         ramp=colour_ramp(),
         build=_build(gathered),
+    )
+
+
+def filled(template: str, scripts: Sequence[str], data: Mapping[str, Any], /, **values: Any) -> str:
+    """A page with its style, its script and the data of that."""
+    script = "\n".join(_asset(name) for name in scripts)
+    return fill(
+        template,
+        **values,
         # The policy of the page lets no other script run.
         style=_asset("style.css"),
         script=script,
@@ -133,14 +150,15 @@ def _tiles(gathered: Gathered, data: Mapping[str, Any]) -> Iterator[Tile]:
     minutes = sum(entry.seconds for entry in entries) / 60
     speakers = len({entry.speaker for entry in entries if entry.arrived})
     failed = len(entries) - arrived
-    yield _tile(arrived, "video", f"of {len(entries):,}; {failed:,} failed" if failed else "all arrived")
-    yield _tile(kept, "frame", f"of {seen:,}" if seen != kept else "none dropped")
-    yield _tile(round(minutes, 1), "minute", "of video kept")
-    yield _tile(speakers, "speaker", ", ".join(data["splits"]))
-    yield _tile(len(data["first"]), "suspect", "videos with a sign of trouble")
+    yield tile(arrived, "video", f"of {len(entries):,}; {failed:,} failed" if failed else "all arrived")
+    yield tile(kept, "frame", f"of {seen:,}" if seen != kept else "none dropped")
+    yield tile(round(minutes, 1), "minute", "of video kept")
+    yield tile(speakers, "speaker", ", ".join(data["splits"]))
+    yield tile(len(data["first"]), "suspect", "videos with a sign of trouble")
 
 
-def _tile(number: float, noun: str, note: str) -> Tile:
+def tile(number: float, noun: str, note: str) -> Tile:
+    """A tile whose noun is in the singular."""
     return Tile(number, noun if number == 1 else f"{noun}s", note)
 
 
@@ -165,16 +183,14 @@ def _drop(entries: Sequence[Entry], example: DropExample) -> Drop:
     return Drop(reason, DROP_MEANINGS[reason], frames, frames / seen, videos, example, video.id, short_name(video))
 
 
-def _failures(entries: Sequence[Entry]) -> list[Failure]:
-    """By reason, the most frequent first."""
-    failed: dict[str, list[FailedVideo]] = {}
-    for place, entry in enumerate(entries):
-        if not entry.arrived:
-            video = FailedVideo(place, entry.id, entry.error.partition(": ")[2])
-            failed.setdefault(reason_of(entry.error), []).append(video)
+def failures_of(failed: Sequence[FailedVideo], most: int) -> list[Failure]:
+    """By reason, the most frequent first; at most so many videos of each by name."""
+    by_reason: dict[str, list[FailedVideo]] = {}
+    for video in failed:
+        by_reason.setdefault(reason_of(video.error), []).append(video)
     return [
-        Failure(reason, FAILURE_MEANINGS.get(reason, ""), len(videos), videos[:FAILURES_LISTED])
-        for reason, videos in sorted(failed.items(), key=lambda group: (-len(group[1]), group[0]))
+        Failure(reason, FAILURE_MEANINGS.get(reason, ""), len(videos), videos[:most])
+        for reason, videos in sorted(by_reason.items(), key=lambda group: (-len(group[1]), group[0]))
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.report import measures
+from pipeline.report.clips import PageClip
 from pipeline.report.gather import Entry
 from pipeline.report.suspicion import KINDS, Sign, gravity
 
@@ -76,9 +77,12 @@ def speaker_rows(entries: Sequence[Entry], signs: Sequence[Sequence[Sign]]) -> l
 
 
 def page_data(
-    entries: Sequence[Entry], signs: Sequence[Sequence[Sign]], pictures: Mapping[int, Mapping[str, Any]]
+    entries: Sequence[Entry],
+    signs: Sequence[Sequence[Sign]],
+    pictures: Mapping[int, Mapping[str, Any]],
+    clips: Mapping[int, PageClip] | None = None,
 ) -> dict[str, Any]:
-    """Everything the page's script needs, as plain JSON values; videos as columns, which are half as long as rows."""
+    """What the page's script needs to show, as plain JSON values; videos as columns, which are half as long as rows."""
     splits = sorted({entry.split for entry in entries})
     speakers = speaker_rows(entries, signs)
     number = {row["name"]: place for place, row in enumerate(speakers)}
@@ -107,6 +111,7 @@ def page_data(
         "first": by_gravity(signs),
         "videos": columns,
         "pictures": {str(place): shown for place, shown in sorted(pictures.items())},
+        "clips": {str(place): list(clip) for place, clip in sorted((clips or {}).items())},
     }
 
 

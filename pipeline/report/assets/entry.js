@@ -15,7 +15,9 @@ function openEntry(place) {
       make("p", {}, ...badges.flatMap((one) => [one, " "])),
       videos.error[place] ? make("p", { class: "warning" }, videos.error[place]) : null,
       signList(place),
-      drawBank(place),
+      make("p", { class: "leave" }, chooser(place, "leave this video out"), " ", frameChooser(place)),
+      drawClip(place),
+      drawBank(place, true),
       drawTrace(place, innerWidth < 700 ? 360 : 760),
       drawLooks(place),
       videos.ok[place] && !data.pictures[place]
@@ -26,6 +28,21 @@ function openEntry(place) {
   );
   if (!sheet.open) sheet.showModal();
   sheet.scrollTop = 0;
+}
+
+const playLink = (place) => (data.clips[place] ? make("a", { class: "play", href: `#v${place}`, "aria-label": `Play ${videos.id[place]}` }, "▶ play") : null);
+
+/** A few seconds of the crops, or null where the page has none of this video. */
+function drawClip(place) {
+  if (!data.clips[place]) return null;
+  const [mp4, first, last] = data.clips[place];
+  const bytes = Uint8Array.from(atob(mp4), (letter) => letter.charCodeAt(0));
+  const address = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
+  const player = make("video", { src: address, controls: true, loop: true, muted: true, playsinline: true, width: 224, height: 224, "aria-label": `Crops of ${videos.id[place]}` });
+  player.muted = true; // the attribute alone does not let it begin by itself
+  player.autoplay = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  sheet.addEventListener("close", () => { player.pause(); URL.revokeObjectURL(address); }, { once: true });
+  return make("figure", { class: "clip" }, player, make("figcaption", {}, `frames ${first} to ${last}`));
 }
 
 function signList(place) {

@@ -1,6 +1,6 @@
 // One card a speaker, a page of them at a time.
 
-const SPEAKERS_A_PAGE = 12;
+const SPEAKERS_A_PAGE = SMALL ? 4 : 12;
 let speakerPage = 0;
 
 function speakerMatches(row) {

@@ -78,7 +78,7 @@ function drawLandmarks(points) {
   return svg("svg", { viewBox: "0 0 224 224", "aria-hidden": "true" }, lines, dots);
 }
 
-function drawBank(place) {
+function drawBank(place, numbered = false) {
   const shown = data.pictures[place];
   if (!shown) return null;
   const bank = videos.trace[place].slice(3);
@@ -89,7 +89,7 @@ function drawBank(place) {
       "figure",
       {},
       make("img", { src: source, alt, loading: "lazy", width: 112, height: 112 }),
-      make("figcaption", {}, `${number + 1}: ${open.toFixed(0)} px`),
+      make("figcaption", {}, `${number + 1}: ${open.toFixed(0)} px`, numbered ? ` (frame ${bank[2 * number]})` : ""),
     );
   });
   return make("div", { class: "bank" }, figures);

@@ -1,6 +1,6 @@
 // The table of all videos: filters, sorting, a page at a time; rows are made only when they are shown.
 
-const VIDEOS_A_PAGE = 50;
+const VIDEOS_A_PAGE = SMALL ? 12 : 50;
 const rank = new Array(total).fill(Infinity); // place among the suspicious
 data.first.forEach((place, order) => { rank[place] = order; });
 const haystack = videos.id.map((id, place) =>
@@ -8,7 +8,7 @@ const haystack = videos.id.map((id, place) =>
 );
 
 const COLUMNS = [
-  { name: "Video", key: (place) => videos.id[place], cell: (place) => linkTo(place, videos.id[place]) },
+  { name: "Video", key: (place) => videos.id[place], cell: (place) => make("div", { class: "named" }, chooser(place), linkTo(place, videos.id[place]), playLink(place)) },
   { name: "Speaker", key: speakerOf, cell: speakerOf },
   { name: "Split", key: splitOf, cell: splitOf },
   { name: "Status", key: (place) => videos.ok[place], cell: statusBadge },
@@ -54,6 +54,8 @@ function drawVideos() {
     const [first, second] = [keys.get(a), keys.get(b)];
     return first === second ? videos.ok[a] - videos.ok[b] || a - b : first < second ? -sign : sign;
   });
+  groups.set("listed", matching);
+  drawChoice();
   drawVideoPage(0);
 }
 
@@ -89,6 +91,7 @@ function showVideos({ speaker = null, sign = "" }) {
   byId("video-speaker").value = speaker === null ? "" : data.speakers.findIndex((row) => row.name === speaker);
   byId("video-sign").value = sign;
   drawVideos();
+  unfold(byId("videos"));
   byId("videos").scrollIntoView();
 }
 

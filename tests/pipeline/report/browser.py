@@ -155,5 +155,5 @@ class Browser:
             self.complaints.append(str(details["entry"]["text"]))
         elif event == "Network.requestWillBeSent":
             url = details["request"]["url"]
-            if not url.startswith(("file:", "data:", "about:")):
+            if not url.startswith(("file:", "data:", "about:", "blob:")):
                 self.complaints.append(f"asks the network for {url}")
