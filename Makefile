@@ -20,20 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 # The user's own commands, one after the other, on the sample corpus; run again, it goes on where it was.
 demo: $(STAMP)
-	$(BIN)/flnet build sample --corpus-root $(DEMO)/corpus --out $(DEMO)/dataset
-	$(BIN)/flnet check $(DEMO)/dataset
-	$(BIN)/flnet report $(DEMO)/dataset
-	$(BIN)/flnet train --shards $(DEMO)/dataset --out $(DEMO)/run --resume --preset cpu --steps $(DEMO_STEPS)
-	$(BIN)/flnet evaluate --shards $(DEMO)/dataset --checkpoint $(DEMO)/run
-	$(BIN)/flnet animate --checkpoint $(DEMO)/run --show masks --out $(DEMO)/animation.mp4 \
-	    --source $(DEMO)/corpus/volunteers/08F/Clips/straightcam/sa1.mp4 \
-	    --driver $(DEMO)/corpus/volunteers/09F/Clips/straightcam/sa2.mp4
-	@echo
-	@echo "the sample corpus    $(DEMO)/corpus/"
-	@echo "its dataset          $(DEMO)/dataset/       open $(DEMO)/dataset/report/index.html"
-	@echo "the training run     $(DEMO)/run/           curves: $(BIN)/tensorboard --logdir $(DEMO)/run"
-	@echo "figures and picture  $(DEMO)/run/evaluation/test.md, test.png"
-	@echo "the talking clip     $(DEMO)/animation.mp4"
+	$(BIN)/flnet demo --out $(DEMO) --steps $(DEMO_STEPS)
 
 # Table 1 and Figure 3 on drawn faces, small: a TIMIT-like half (the bank from another clip of the speaker) and a
 # FaceForensics-like one (a clip a person, the bank from the same clip). Run again, it goes on where it was.

@@ -53,6 +53,7 @@ COMMANDS = {
     "train": Command("train FLNet, or a network that it is compared with", "model.train"),
     "evaluate": Command("measure trained networks on people they have not seen", "model.evaluate"),
     "animate": Command("make a face talk as another one does", "model.animate"),
+    "demo": Command("all of it on drawn faces, in minutes; --serve: a page to try a network on", "model.demo"),
     "figures": Command("the paper's figures, of your networks", "model.figures"),
     "table1": Command("train and measure FLNet and both baselines", "model.experiments", task="Table1"),
     "ablations": Command("train and measure FLNet and its ablations", "model.experiments", task="Ablations"),

@@ -1,4 +1,4 @@
-"""`flnet demo`: from nothing to a talking clip of drawn faces, by a user's own commands; `--serve`: a page to try on."""
+"""`flnet demo`: from nothing to a talking clip of drawn faces, by a user's own commands; `--serve`: a page for it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,10 @@ def _demo(args: argparse.Namespace) -> int:
             raise InputError(
                 f"{checkpoint}: there is no trained network yet: run flnet demo first, or name one with --checkpoint"
             )
-        serve(checkpoint, args.host, args.port, args.device)
+        clips = args.out / "corpus" / "volunteers"
+        example = (clips / SOURCE, clips / DRIVER)
+        there = all(path.is_file() for path in example)
+        serve(checkpoint, args.host, args.port, args.device, [example] if there else [])
         return 0
     if args.checkpoint is not None:
         raise InputError("--checkpoint is for --serve: the demo trains a network of its own")

@@ -17,7 +17,7 @@ MOST_BYTES = 200_000  # of a clip
 SECONDS = 4.0
 MOST_FRAMES = 150
 RATES = (1.0, 120.0)  # frames a second that are played as they are
-CRFS = (26, 32, 38)  # tried one after the other until a clip is small enough
+CRFS = (22, 30, 38)  # tried one after the other until a clip is small enough
 BATCH_ROWS = 64
 
 

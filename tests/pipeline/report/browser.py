@@ -83,7 +83,11 @@ class Browser:
         self._profile.cleanup()
 
     def open(self, path: Path, width: int = 1280, height: int = 900) -> None:
-        """Open a file, and wait for its load event.
+        """Open a file; as `go`."""
+        self.go(path.resolve().as_uri(), width, height)
+
+    def go(self, address: str, width: int = 1280, height: int = 900) -> None:
+        """Open an address, and wait for its load event.
 
         Args:
             width: of the window in CSS pixels; below 600 a phone is emulated.
@@ -94,9 +98,9 @@ class Browser:
         phone = width < 600
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
         self._loaded = ""
-        answer = self.call("Page.navigate", url=path.resolve().as_uri())
+        answer = self.call("Page.navigate", url=address)
         if "errorText" in answer:
-            raise RuntimeError(f"{path}: {answer['errorText']}")
+            raise RuntimeError(f"{address}: {answer['errorText']}")
         while self._loaded != answer["loaderId"]:
             self._read()
 

@@ -97,7 +97,7 @@ def page(browser: Browser, made: Path) -> Browser:
     return browser
 
 
-def test_a_video_is_chosen_anywhere_and_told_at_the_bottom(page: Browser, tmp_path: Path) -> None:
+def test_a_video_is_chosen_anywhere_and_told_at_the_bottom(page: Browser) -> None:
     assert told(page) == ""
     tick(page, "#first-cards input")
     assert told(page) == "1 video chosen"
@@ -235,14 +235,14 @@ def test_clips_are_small_whatever_they_show(made: Path, monkeypatch: pytest.Monk
     place = [entry.id for entry in entries].index("anna/1.mp4")
     monkeypatch.setattr(clips, "SECONDS", 0.4)
     whole = clips.video_clips(entries, [place], progress=False)[place]
-    assert (whole.first, whole.last) == (0, 10)
+    assert whole.last - whole.first == 10
     assert whole.bytes <= clips.MOST_BYTES
     monkeypatch.setattr(clips, "MOST_BYTES", whole.bytes // 3)
     less = clips.video_clips(entries, [place], progress=False)[place]
     assert less.bytes <= whole.bytes // 3
 
 
-def test_a_clip_shows_where_the_face_jumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clip_shows_where_the_face_jumps(tmp_path: Path) -> None:
     points = talking(40, 7)
     points[30:] += 40
     maker = Maker(tmp_path)
@@ -329,7 +329,7 @@ def flnet(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_what_is_chosen_on_the_page_is_gone_after_the_build_that_it_names(
     browser: Browser, sample_root: Path, tmp_path: Path
 ) -> None:
-    """A build fails; its page helps to leave the culprit out; the page of the dataset helps to leave out another one."""
+    """A build fails, and its page helps to leave the culprit out; the page of the dataset does so with another one."""
     corpus, out = tmp_path / "corpus", tmp_path / "out"
     for number, clip in enumerate(sorted(sample_root.glob("volunteers/*/Clips/straightcam/*.mp4"))[:4]):
         (corpus / f"p{number // 2}").mkdir(parents=True, exist_ok=True)
