@@ -33,6 +33,7 @@ from pipeline.errors import FlnetError, InputError
 
 MOST_MEGABYTES = 64  # of a file
 MOST_SECONDS, MOST_FRAMES = 20.0, 1200  # of a video
+HEIGHT = 420  # of the result on the page
 WAITING = 8  # visitors, while another one's clip is made
 TITLE = "FLNet: make a face talk"
 WARNING = (
@@ -144,15 +145,15 @@ def make_page(trained: Trained, folder: Path, examples: Sequence[tuple[Path, Pat
             kinds = [*videos, *sorted(PICTURE_SUFFIXES)]
             source = gradio.File(label="Source: whose face (a video or a picture)", file_types=kinds)
             driver = gradio.File(label="Driver: who speaks (a video)", file_types=videos)
+        if examples:
+            gradio.Examples([[str(one), str(other)] for one, other in examples], [source, driver])
         paste_back = gradio.Checkbox(label="Put the result into the source's full picture")
         button = gradio.Button("Make it talk", variant="primary")
         told = gradio.Textbox(label="What was made", interactive=False)
-        with gradio.Row():
-            result = gradio.Video(label="Result (synthetic)", autoplay=True)
-            masks = gradio.Video(label="Masks: bank, selection, merge, warped, appearance (synthetic)")
+        result = gradio.Video(label="Result (synthetic)", autoplay=True, height=HEIGHT)
+        gradio.Markdown("Masks (synthetic): bank, selection and merge masks, warped and appearance image")
+        masks = gradio.Video(label="Masks", show_label=False)
         bank = gradio.Gallery(label="Bank: what the network fetches from", columns=5, height="auto")
-        if examples:
-            gradio.Examples([[str(one), str(other)] for one, other in examples], [source, driver])
         button.click(shown, [source, driver, paste_back], [result, masks, bank, told], api_name="animate")
     return page.queue(max_size=WAITING, default_concurrency_limit=1)
 

@@ -132,7 +132,7 @@ def _add_merge(commands: Commands) -> None:
         description="Make one dataset of several of the same crops: splits as they are, nobody in two of them, each "
         "shard proved by its checksum and linked where the disk allows. The datasets stay as they are.",
     )
-    merge.add_argument("datasets", type=Path, nargs="+", metavar="dataset", help="folders of two or more datasets")
+    merge.add_argument("datasets", type=Path, nargs="+", metavar="DATASET", help="folders of two or more datasets")
     merge.add_argument("--out", type=Path, required=True, help="folder for the new one")
     merge.add_argument(
         "--exclude",

@@ -65,6 +65,11 @@ def test_every_kind_of_corpus_is_named(capsys: pytest.CaptureFixture[str]) -> No
         (["train", "--preset", "gpu"], "flnet train: argument --preset: there is no 'gpu'; did you mean cpu?"),
         (["train", "--resume", "nowhere"], "flnet train: nowhere: there is no run.toml of a run that could go on;"),
         (["train", "--config", "nowhere"], "flnet train: nowhere: no such file of settings; check --config"),
+        (["export-datasets"], "flnet: there is no command 'export-datasets'; did you mean export-dataset?"),
+        (["export-dataset", "out", "--format", "tars"], "flnet export-dataset: argument --format: there is no 'tars'"),
+        (["merge", "--out", "both"], "flnet merge: the following arguments are required: DATASET"),
+        (["diff", "a"], "flnet diff: the following arguments are required: after"),
+        (["demo", "--stesp", "3"], "flnet demo: there is no flag --stesp; did you mean --steps?"),
         (["check"], "flnet check: the following arguments are required: dataset"),
         (["evaluate"], "flnet evaluate: the following arguments are required: --shards"),
     ],
@@ -131,12 +136,21 @@ sys.exit("torch" in sys.modules)
     [
         ("check", "flnet check DATASET [flags]"),
         ("export", "flnet export --checkpoint CHECKPOINT --out OUT [flags]"),
+        ("export-dataset", "flnet export-dataset DATASET --format FORMAT --to DIR [flags]"),
+        ("merge", "flnet merge DATASET --out OUT [flags]"),
+        ("demo", "flnet demo [flags]"),
         ("train", "flnet train --shards FOLDER [flags], or flnet train --resume RUN"),
     ],
 )
 def test_help_begins_with_what_must_be_given(capsys: pytest.CaptureFixture[str], command: str, usage: str) -> None:
     _, text = said(capsys, command, "--help")
     assert text.splitlines()[0] == f"usage: {usage}"
+
+
+def test_both_exports_point_to_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, other in (("export", "export-dataset"), ("export-dataset", "export")):
+        _, text = said(capsys, command, "--help")
+        assert f"flnet {other}.)" in " ".join(text.split()).replace("- ", "-")
 
 
 def test_defaults_stand_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

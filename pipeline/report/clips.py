@@ -66,11 +66,11 @@ def _clip(found: Measures, fps: float, path: Path) -> PageClip:
         while True:
             for crf in CRFS:
                 h264.encode(path, _frames(reader, found.first_row, rows), (FRAME_SIZE, FRAME_SIZE), rate, crf=crf)
-                if path.stat().st_size <= MOST_BYTES:
+                if path.stat().st_size <= MOST_BYTES or (crf == CRFS[-1] and len(rows) == 1):
                     index = found.frame_index
                     told = base64.b64encode(path.read_bytes()).decode()
                     return PageClip(told, int(index[rows[0]]), int(index[rows[-1]]))
-            rows = rows[: max(len(rows) // 2, 1)]
+            rows = rows[: len(rows) // 2]
 
 
 def window(found: Measures, count: int) -> range:

@@ -1,0 +1,56 @@
+"""Luigi's own flags, and what we make of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import luigi.configuration
+import pytest
+
+from pipeline import log
+from pipeline.building.luigi_defaults import _follow_log_level
+
+
+@pytest.fixture(autouse=True)
+def back_to_info() -> Iterator[None]:
+    """The level is the process's."""
+    yield
+    log.set_level("info")
+
+
+@pytest.mark.parametrize(
+    ("words", "lowest"),
+    [
+        ([], "info"),
+        (["--log-level", "DEBUG"], "debug"),
+        (["--log-level=INFO"], "info"),
+        (["--log-level", "WARNING"], "warning"),
+        (["--core-log-level", "ERROR"], "error"),
+        (["--log-level", "CRITICAL"], "error"),
+        (["--log-level"], "info"),
+        (["--log-level", "nonsense"], "info"),
+    ],
+)
+def test_our_notes_follow_luigis_log_level(words: list[str], lowest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["luigi", "--module", "pipeline", "BuildTimit", *words])
+    config = luigi.configuration.get_config()
+    before = config.get("core", "log_level")
+    config.set("core", "log_level", "")  # as it was before our own default
+    try:
+        _follow_log_level()
+    finally:
+        config.set("core", "log_level", before)
+    assert next(level for level in log.LEVELS if log.told(level)) == lowest
+
+
+def test_our_notes_follow_luigi_cfg(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["luigi"])
+    config = luigi.configuration.get_config()
+    before = config.get("core", "log_level")
+    config.set("core", "log_level", "ERROR")
+    try:
+        _follow_log_level()
+    finally:
+        config.set("core", "log_level", before)
+    assert not log.told("warning")
