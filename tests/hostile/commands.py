@@ -34,6 +34,12 @@ def report(world: World) -> int:
     return pipeline.__main__.main(["report", str(world.dataset), "--source-pictures", str(world.corpus)])
 
 
+def report_unfinished(world: World) -> int:
+    """Of a build that has not come to its end."""
+    (world.dataset / "dataset.json").unlink(missing_ok=True)
+    return pipeline.__main__.main(["report", str(world.dataset), "--clips"])
+
+
 def train(world: World) -> int:
     return model.train.main(["--shards", str(world.dataset), "--out", str(world.out("run")), *_TRAIN, "--steps", "1"])
 
@@ -118,7 +124,7 @@ def _luigi(world: World, task: str, *words: str) -> int:
 COMMANDS: dict[str, Command] = {
     command.__name__: command
     for command in (
-        *(train, resume, evaluate, answers, figures, animate, animate_pictures, export, report),
+        *(train, resume, evaluate, answers, figures, animate, animate_pictures, export, report, report_unfinished),
         *(build, build_table, build_excluding, build_again, build_otherwise, check, repair),
     )
 }

@@ -186,14 +186,14 @@ def of_records(clean: World, dice: random.Random, count: int = 45) -> Iterator[C
         for words, content in TEXTS.items():
             if words != "a hundred megabytes":
                 harm = partial(stale, partial(written, partial(first, pattern), content), False)
-                yield Case("records of a build", f"{name}: {words}", harm, ("build_again",))
+                yield Case("records of a build", f"{name}: {words}", harm, ("build_again", "report_unfinished"))
     for number in range(count):
         name = dice.choice(list(RECORDS))
         find = partial(first, RECORDS[name])
         place = dice.choice(list(places(json.loads(find(clean).read_text()))))
         value = dice.choice([words for words in VALUES if words != "10^400"])
         harm = partial(stale, partial(changed, find, place, VALUES[value], False), number % 2 > 0)
-        commands = ("build_again", "check") if number % 3 else ("build_otherwise",)
+        commands = ("build_again", "check") if number % 3 else ("build_otherwise", "report_unfinished")
         yield Case("records of a build", f"{name} {'.'.join(map(str, place))}: {value}, {number}", harm, commands)
 
 
