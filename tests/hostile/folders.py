@@ -167,7 +167,10 @@ def absent(name: str, world: World) -> None:
 HARMS: dict[str, tuple[Callable[[World], object], tuple[str, ...]]] = {
     "shards/ is a link": (partial(linked_folder, "shards", "shards"), (*_DATASET, "build_again", "build_otherwise")),
     "shards/train is a link": (partial(linked_folder, "shards/train", "shards/train"), (*_DATASET, "build_otherwise")),
-    "work/ is a link": (partial(linked_folder, "work", "dataset/work"), ("report", "report_unfinished", "build_otherwise")),
+    "work/ is a link": (
+        partial(linked_folder, "work", "dataset/work"),
+        ("report", "report_unfinished", "build_otherwise"),
+    ),
     "report/ is a link": (partial(linked_folder, "report", "dataset"), ("report",)),
     "a link among shards": (leftovers_behind_a_link, ("check", "repair", "build_otherwise")),
     "an unlisted link to a shard": (unlisted_behind_a_link, ("check", "repair", "build_otherwise")),
