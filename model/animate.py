@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -61,13 +62,18 @@ def plan_clip(args: argparse.Namespace, trained: Trained, inference: InferenceSe
     dataset = open_dataset(args.source) if (args.source / DATASET_FILE).is_file() else None
     settings = find_settings(trained, dataset, args.crop_centre, args.face_fraction)
     model = landmark_model_path(args.landmark_model)
-    size = max(FRAME_SIZE, *inference.size_for(generator))
+    frame_size, settings = (
+        settings.frame_size,
+        replace(settings, frame_size=FRAME_SIZE),
+    )  # in whose pixels faces are told
+    size = max(frame_size, *inference.size_for(generator))
     source = open_source(args.source, args.speaker, args.source_video, settings, model, size)
     if words := shortage(source, generator.config.bank_size):
         print(f"note: {words}", file=sys.stderr)
     driver = open_driver(args.driver, settings, model, args.fps, args.fit, progress=True)
     landmarks = fit_landmarks(driver.landmarks, source.shape, args.fit)
-    return Clip(generator, inference, source, driver, plan_timeline(driver, args.missing), landmarks)
+    timeline = plan_timeline(driver, args.missing)
+    return Clip(generator, inference, source, driver, timeline, landmarks, frame_size)
 
 
 def tags(trained: Trained, source: SourceFace, driver: Driver) -> dict[str, str]:

@@ -19,7 +19,7 @@ from model.evaluation.temporal import STILL
 from model.trained import add_inference_flags, add_source_flag, inference_settings, load_all
 from pipeline.cli import Parser, run
 from pipeline.errors import InputError
-from pipeline.shards import FRAME_SIZE, open_dataset
+from pipeline.shards import open_dataset
 
 PROGRAM = "python -m model.evaluate"
 ALWAYS = (
@@ -105,7 +105,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     asked: dict[str, Answerer] = {
         name: NetworkAnswers(network.generator, inference) for name, network in trained.items()
     }
-    size = next(iter(asked.values())).size if asked else inference.size or Size(FRAME_SIZE, FRAME_SIZE)
+    size = next(iter(asked.values())).size if asked else inference.size or Size(dataset.frame_size, dataset.frame_size)
     asked |= _ready_answers(args.answers, size, taken=set(asked))
     if args.write_questions is not None:
         count = write_questions(args.write_questions, dataset, args.split, args.stride, size)

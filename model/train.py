@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from model.config import TrainConfig
+from model.config import PAPER_IMAGE_SIZE, TrainConfig
 from model.network.perceptual import load_perceptual
 from model.networks import NETWORKS, PUBLISHED, Kind, kind_of, protocol_of, schedule_of
 from model.presets import PRESETS, PRESETS_HELP
@@ -175,8 +175,11 @@ def _refuse_flags_of_others(parser: argparse.ArgumentParser, kind: Kind) -> None
         taken |= flags
 
 
-def config_from(args: argparse.Namespace, device: torch.device) -> TrainConfig:
+def config_from(args: argparse.Namespace, device: torch.device, image_size: int = PAPER_IMAGE_SIZE) -> TrainConfig:
     """The run's settings: the command's flags, then the protocol, then the defaults.
+
+    Args:
+        image_size: where none is named: that of the dataset's frames.
 
     Raises:
         InputError: a flag out of its range.
@@ -192,7 +195,8 @@ def config_from(args: argparse.Namespace, device: torch.device) -> TrainConfig:
         weights = replace(weights, adversarial=0.0)
     training["compile"] = compiles_by_default(device) if args.compile is None else args.compile
     training["frames_per_video"] = max(n for n in range(1, MAX_FRAMES_PER_VIDEO + 1) if batch_size % n == 0)
-    config = TrainConfig(**training, model=kind.config(**{**preset.model, **given(args, kind.config)}), weights=weights)
+    model = kind.config(**{"image_size": image_size, **preset.model, **given(args, kind.config)})
+    config = TrainConfig(**training, model=model, weights=weights)
     return config if args.batches is None else _with_batches(config, args)
 
 
@@ -223,7 +227,7 @@ def _train(args: argparse.Namespace, prog: str) -> int:
     dataset = open_dataset(args.shards)
     folder = _run_folder(args)
     with joined_processes(args.device) as processes:
-        config = config_from(args, processes.device)
+        config = config_from(args, processes.device, dataset.frame_size)
         if processes.device.type == "cuda":
             torch.backends.cudnn.benchmark = True
         features = load_perceptual(args.vgg_weights) if getattr(config.weights, "perceptual", 0) else None

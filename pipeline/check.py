@@ -20,9 +20,9 @@ from pipeline.geometry import mouth_openness
 from pipeline.layout import DATASET_FILE, MANIFEST_FILE, SHARDS, removed_file
 from pipeline.manifest import MOST_BYTES, read_manifest
 from pipeline.preparing.bank import choose_bank
-from pipeline.preparing.k_map import k_codes, k_table
+from pipeline.preparing.k_map import k_codes, k_table, pixel_side
 from pipeline.settings import Settings, recorded_settings
-from pipeline.shards import FRAME_SIZE, Dataset, ShardReader, VideoEntry, dataset_digest, open_dataset
+from pipeline.shards import Dataset, ShardReader, VideoEntry, dataset_digest, open_dataset
 from pipeline.shards.dataset import contents_digest
 from pipeline.shards.reader import PATIENCE_CPU_SECONDS
 from pipeline.shards.schema import SHARD_NAME
@@ -66,7 +66,7 @@ def check_dataset(root: Path, progress: bool = False) -> tuple[list[Defect], str
     table = root / DATASET_FILE
     if dataset.contents.get("contents_sha256") != contents_digest(dataset.contents):
         return [Defect(table, f"is not what the build wrote; {_AGAIN}", broken=True)], ""
-    settings = recorded_settings(dataset.config, table, ("bank_size", "k_gamma", "k_floor"))
+    settings = recorded_settings(dataset.config, table, ("frame_size", "bank_size", "k_gamma", "k_floor"))
     shards: list[dict[str, Any]] = list(dataset.contents["shards"])
     defects: list[Defect] = []
     sums: dict[str, str] = {}
@@ -167,7 +167,10 @@ def _shard_defects(reader: ShardReader, listed: Mapping[str, Any], settings: Set
     said = (listed.get("frames"), listed.get("videos"))
     if (rows, len(entries)) != said:
         yield f"has {rows} frames of {len(entries)} videos, dataset.json says {said[0]} of {said[1]}"
-    levels = k_table(settings.k_gamma, settings.k_floor).levels
+    if reader.frame_size != settings.frame_size:
+        yield f"its frames are of {reader.frame_size} pixels, those of dataset.json of {settings.frame_size}"
+        return
+    levels = k_table(settings.k_gamma, settings.k_floor, pixel_side(settings.frame_size)).levels
     if not np.array_equal(reader.k_levels, levels):
         yield "k_levels are not those of the settings in dataset.json"
     first = 0
@@ -193,8 +196,9 @@ def _video_defects(reader: ShardReader, entry: VideoEntry, settings: Settings) -
         yield f"{entry.id}: the crop's scale must be the same in all frames"
     if (np.diff(reader.frame_index(rows)) <= 0).any():
         yield f"{entry.id}: frame_index must rise"
+    size = settings.frame_size
     for row, points in enumerate(landmarks, entry.first_row):
-        expected = k_codes(points, FRAME_SIZE, settings.k_gamma, settings.k_floor)
+        expected = k_codes(points, size, settings.k_gamma, settings.k_floor, pixel_side(size))
         if not np.array_equal(reader.k_codes([row])[0], expected):
             yield f"{entry.id}: K of row {row} is not that of its landmarks"
             return

@@ -56,6 +56,11 @@ def eyes_midpoint(landmarks: Points) -> npt.NDArray[np.float32]:
     return np.asarray((landmarks[..., EYE_OUTER_RIGHT, :] + landmarks[..., EYE_OUTER_LEFT, :]) / 2, np.float32)
 
 
+def resized(landmarks: Points, factor: float) -> Points:
+    """Landmarks (..., 68, 2) in pixels of a picture, in those of the picture made `factor` times as large."""
+    return landmarks if factor == 1 else np.asarray((landmarks + 0.5) * factor - 0.5, np.float32)
+
+
 def apply_affine(transform: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Map points by a 2x3 affine map: (2, 3), (..., 2) -> (..., 2)."""
     matrix, places = np.asarray(transform, np.float64), np.asarray(points, np.float64)

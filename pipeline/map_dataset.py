@@ -22,11 +22,11 @@ class FlnetDataset:
     A map-style dataset by its methods, `len` and `[]`: it needs no torch, and any loader that knows those two can take
     it. An item is a mapping of
 
-    - `image`: (3, 224, 224) uint8 RGB, the crop,
+    - `image`: (3, S, S) uint8 RGB, the crop, S the dataset's `frame_size` (224),
     - `landmarks`: (68, 2) float32 x, y in pixels of the crop, pixel centres at integers,
     - `mouth_openness`: float32, pixels of the crop between the middle outer lip points,
-    - `k`: (224, 224) float32 in [0.3, 1], the weights K of the paper (with `with_k`),
-    - `bank`: (5, 3, 224, 224) uint8, `bank_landmarks`: (5, 68, 2) float32: five frames of the same video, mouth closed
+    - `k`: (S, S) float32 in [0.3, 1], the weights K of the paper (with `with_k`),
+    - `bank`: (5, 3, S, S) uint8, `bank_landmarks`: (5, 68, 2) float32: five frames of the same video, mouth closed
       to open; the item itself may be among them (with `with_bank`). The paper's protocol, which draws banks from other
       videos and leaves targets out of them, is `model.data.sampler`'s,
     - `video`, `speaker`: str, as in manifest.csv,

@@ -12,19 +12,23 @@ from typing import Any
 
 from pipeline.errors import DatasetError, InputError
 from pipeline.rules import from_json
-from pipeline.shards.schema import STORAGES
+from pipeline.shards.schema import FRAME_SIZE, FRAME_SIZES, STORAGES
 from pipeline.tracking import TrackSettings
 
 BANK_SIZE = 5  # N of the paper
 CENTRE_NAMES = ("nose", "eyes")
 SCENES = ("main", "keep")
 AFTER_DAMAGE = ("keep", "drop")
+# Settings that came later. At their defaults, which are what was before, digests, and with them the names and bytes of
+# shards, stay what they were.
+_LATER = ("frame_size",)
 
 
 @dataclass(frozen=True)
 class Settings:
     """How videos are prepared. Every default is the paper's, or ours where it is silent."""
 
+    frame_size: int = FRAME_SIZE  # side of a crop in pixels
     centre: str = "nose"  # of the crop: "nose" tip (TCD-TIMIT), "eyes" midpoint (FaceForensics)
     face_fraction: float = 0.6  # of the crop's width that the face takes
     min_face_px: float = 40.0  # narrower faces are dropped as too_small (jaw width in source pixels)
@@ -43,6 +47,11 @@ class Settings:
     track: TrackSettings = field(default_factory=TrackSettings)
 
     def __post_init__(self) -> None:
+        if self.frame_size not in FRAME_SIZES:
+            raise InputError(
+                f"--frame-size must be a multiple of {FRAME_SIZES.step} from {FRAME_SIZES[0]} to {FRAME_SIZES[-1]}, "
+                f"got {self.frame_size}"
+            )
         _one_of("crop-centre", self.centre, CENTRE_NAMES)
         _one_of("scenes", self.scenes, SCENES)
         _one_of("after-damage", self.after_damage, AFTER_DAMAGE)
@@ -64,7 +73,8 @@ class Settings:
     @cached_property
     def digest(self) -> str:
         """Of everything that changes a shard."""
-        return digest_of(asdict(self))
+        unchanged = [name for name in _LATER if getattr(self, name) == getattr(type(self), name)]
+        return digest_of({name: value for name, value in asdict(self).items() if name not in unchanged})
 
     @cached_property
     def track_digest(self) -> str:

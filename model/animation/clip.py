@@ -73,6 +73,7 @@ class Clip:
         source, driver: who is shown, and what moves them.
         timeline: which driver frame each frame comes from.
         landmarks: (n, 68, 2) the driver's, fitted to the source, in pixels of a 224-pixel crop.
+        frame_size: side of the crops that the network was trained on, pixels.
     """
 
     generator: Generator
@@ -81,6 +82,7 @@ class Clip:
     driver: Driver
     timeline: Timeline
     landmarks: npt.NDArray[np.float32]
+    frame_size: int = FRAME_SIZE
 
     @property
     def size(self) -> Size:
@@ -111,10 +113,10 @@ class Clip:
             yield out, points, batch
 
     def _driver_crops(self) -> Iterator[Crop]:
-        """Of 224 pixels, as a dataset holds them, so that what is measured against them is what evaluation measures."""
+        """As a dataset holds them, so that what is measured against them is what evaluation measures."""
         assert self.driver.transforms is not None
         transforms = self.driver.transforms[self.timeline.faces]
-        return crop_frames(self.driver.path, self.timeline.places.tolist(), transforms)
+        return crop_frames(self.driver.path, self.timeline.places.tolist(), transforms, self.frame_size)
 
 
 class Reconstruction:

@@ -142,9 +142,9 @@ def stored_source(video: Video) -> SourceFace:
     """The bank that a dataset holds of one video."""
     with ShardReader(video.shard) as shard:
         rows = slice(video.first_row, video.first_row + video.row_count)
-        return SourceFace(
-            video.speaker, shard.frames(video.bank), shard.landmarks(video.bank), _median(shard.landmarks(rows))
-        )
+        factor = FRAME_SIZE / shard.frame_size
+        bank, everything = (geometry.resized(shard.landmarks(each), factor) for each in (video.bank, rows))
+        return SourceFace(video.speaker, shard.frames(video.bank), bank, _median(everything))
 
 
 class _Face(NamedTuple):

@@ -10,7 +10,7 @@ import torch
 from model.network.condition import LandmarkStatistics
 from pipeline.errors import DatasetError
 from pipeline.geometry import LANDMARKS
-from pipeline.shards import FRAME_SIZE, ShardReader, Video
+from pipeline.shards import ShardReader, Video
 
 
 def landmark_statistics(videos: Sequence[Video]) -> LandmarkStatistics:
@@ -23,7 +23,7 @@ def landmark_statistics(videos: Sequence[Video]) -> LandmarkStatistics:
     for video in videos:
         with ShardReader(video.shard) as shard:
             points = shard.landmarks(slice(video.first_row, video.first_row + video.row_count))
-        shares = (points.astype(np.float64) + 0.5) / FRAME_SIZE
+            shares = (points.astype(np.float64) + 0.5) / shard.frame_size
         count += len(shares)
         total += shares.sum(axis=0)
         squares += np.square(shares).sum(axis=0)

@@ -76,10 +76,14 @@ def load_batch(groups: Sequence[Group], pool: ShardPool, new: NewTensor = new_te
 
 def _read(column: str, parts: Sequence[Part], leading: Sequence[int], new: NewTensor) -> Tensor:
     """One column of some parts' rows, one behind the other: (*leading, *row's shape)."""
-    shape, kind = ROWS[column]
+    shape, kind = parts[0][0].row_shape(column), ROWS[column][1]
     tensor = new((*leading, *shape), torch.from_numpy(np.empty(0, kind)).dtype)
     rows_out, first = tensor.numpy().reshape(-1, *shape), 0
     for reader, rows in parts:
+        if reader.row_shape(column) != shape:
+            raise DatasetError(
+                f"{reader.path}: its frames are not as large as those of {parts[0][0].path}; build again"
+            )
         getattr(reader, column)(rows, rows_out[first : first + len(rows)])
         first += len(rows)
     return tensor

@@ -11,9 +11,10 @@ from pipeline.child_process import CrashError, run_in_child
 from pipeline.clips import stated_length
 from pipeline.corpora import Source
 from pipeline.errors import FlnetError
+from pipeline.shards import FRAME_SIZE
 
 LOOKED_AT = 20  # videos whose headers are read; the others are taken to be as long on average
-# kB that a frame takes on disk, its K codes among them (docs/performance.md; benchmarks/storage.py).
+# kB that a frame of 224 pixels takes on disk, its K codes among them (docs/performance.md; benchmarks/storage.py).
 FRAME_KB = {"raw": 157.5, "lz4": 112.9, "zstd": 101.9, "htj2k": 63.2, "gzip": 90.0, "jpeg": 23.7}
 FRAMES_A_SECOND = 200  # that one processor prepares of 1080p (docs/performance.md)
 
@@ -32,9 +33,9 @@ class Forecast(NamedTuple):
     seconds: float
     frames: float
 
-    def gigabytes(self, storage: str) -> float:
+    def gigabytes(self, storage: str, frame_size: int = FRAME_SIZE) -> float:
         """That shards of these frames take."""
-        return self.frames * FRAME_KB[storage] / 1e6
+        return self.frames * FRAME_KB[storage] * (frame_size / FRAME_SIZE) ** 2 / 1e6
 
 
 def forecast(root: Path, sources: Sequence[Source]) -> Forecast:
@@ -57,12 +58,12 @@ def _lengths(root: Path, sources: Sequence[Source]) -> list[tuple[float, float]]
     return [length for length in lengths if length is not None]
 
 
-def told(found: Forecast, out: Path, storage: str) -> tuple[str, str]:
+def told(found: Forecast, out: Path, storage: str, frame_size: int = FRAME_SIZE) -> tuple[str, str]:
     """What is to come in a line, and a warning where the disk is too small for it, else ""."""
     free = free_gigabytes(out)
     if not found.looked_at:
         return f"{out}: {found.videos} videos to prepare; {free:.1f} GB are free there", ""
-    need = found.gigabytes(storage)
+    need = found.gigabytes(storage, frame_size)
     line = (
         f"{out}: {found.videos} videos to prepare, about {_hours(found.seconds)} of them (as estimated from "
         f"{found.looked_at}): some {_hours(found.frames / FRAMES_A_SECOND)} of one processor's work, about {need:.1f} "

@@ -74,6 +74,10 @@ class Build(luigi.Task):  # type: ignore[misc]
     max_failures = luigi.FloatParameter(
         default=0.05, significant=False, description="fraction of the videos that may fail before the build does"
     )
+    frame_size = luigi.IntParameter(
+        default=_DEFAULT.frame_size,
+        description="side of the crops in pixels, a multiple of 16 from 128 to 512 (the paper's: 224)",
+    )
     crop_centre = luigi.ChoiceParameter(
         choices=CENTRE_NAMES, default="nose", description="the crop's centre: tip of the nose, or between the eyes"
     )
@@ -163,6 +167,7 @@ class Build(luigi.Task):  # type: ignore[misc]
     @property
     def _settings(self) -> Settings:
         return Settings(
+            frame_size=self.frame_size,
             centre=self.crop_centre,
             face_fraction=self.face_fraction,
             min_face_px=self.min_face_px,
@@ -232,7 +237,7 @@ class Build(luigi.Task):  # type: ignore[misc]
         waiting = [chunk for chunk in self._share if not chunk_done(out, chunk)]
         videos = [video for chunk in waiting for video in chunk.videos]
         if videos:
-            line, warning = told(forecast(Path(self.corpus_root), videos), out, self.storage)
+            line, warning = told(forecast(Path(self.corpus_root), videos), out, self.storage, self.frame_size)
             log.note(printable(line))
             if warning:
                 log.warn(printable(warning))

@@ -39,7 +39,7 @@ print(dataset[0]["video"], dataset[0]["image"].size)
 _COLUMNS = """\
 | name | a frame | meaning |
 | --- | --- | --- |
-| pictures | 224 x 224, RGB | crop of the face, of one scale a video |
+| pictures | {size} x {size}, RGB | crop of the face, of one scale a video |
 | `landmarks` | 68 x 2 float32 | dlib's 68 points: x, y in pixels of the crop, pixel centres at integers |
 | `mouth_openness` | float32 | pixels of the crop between the middle outer lip points |
 | `frame_index`, `pts_seconds` | int32, float64 | number and time of the frame in its source |
@@ -69,7 +69,7 @@ def card(settings: ExportSettings, contents: Mapping[str, Any], notices: list[st
         f"# {printable(contents['corpus'])}: talking faces",
         "",
         _READ[settings.format].format(sample=sample, frames=frames, split=first),
-        _COLUMNS,
+        _COLUMNS.format(size=contents["frame_size"]),
         "| split | speakers | videos | frames |",
         "| --- | ---: | ---: | ---: |",
         *(

@@ -18,7 +18,7 @@ from pipeline.export.content import BATCH_ROWS, about, columns_of
 from pipeline.export.plan import Piece, in_folders, stretches
 from pipeline.export.settings import ExportSettings
 from pipeline.files import atomic_write
-from pipeline.shards import FRAME_SIZE, ShardReader, Video
+from pipeline.shards import ShardReader, Video
 
 PACKAGES = ()
 VIDEO_FILE, LANDMARKS_FILE, ABOUT_FILE = "video.mp4", "landmarks.npz", "clip.json"
@@ -44,13 +44,13 @@ def write(to: Path, piece: Piece, sources: Mapping[str, str], settings: ExportSe
     (rows,) = stretches(video, 0)
     with ShardReader(video.shard) as reader:
         with atomic_write(folder / VIDEO_FILE) as temporary:
-            size = (FRAME_SIZE, FRAME_SIZE)
+            size = (reader.frame_size, reader.frame_size)
             limit = h264.TIME_LIMIT_SECONDS + SECONDS_A_FRAME * len(rows)
             comment = f"origin: {settings.origin}"
             h264.encode(temporary, _frames(reader, rows), size, video.fps, comment=comment, seconds=limit)
         with atomic_write(folder / LANDMARKS_FILE) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **columns_of(reader, rows))
-    told = {**about(video, sources[video.id], rows, settings.origin), "size": FRAME_SIZE, "audio": None}
+    told = {**about(video, sources[video.id], rows, settings.origin), "size": size[0], "audio": None}
     with atomic_write(to / piece.path) as temporary:
         temporary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 

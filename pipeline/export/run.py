@@ -111,6 +111,7 @@ def _contents(
         "dataset": dataset.digest,
         "corpus": dataset.corpus,
         "config": dataset.config,
+        "frame_size": dataset.frame_size,
         "export": vars(settings),
         "splits": {
             split: {

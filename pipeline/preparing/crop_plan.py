@@ -13,7 +13,6 @@ from pipeline.preparing import crops
 from pipeline.preparing.smoothing import smooth
 from pipeline.result import DROP_REASONS
 from pipeline.settings import Settings
-from pipeline.shards import FRAME_SIZE
 from pipeline.track import CORRUPT, WHOLE, Track
 
 BLOCK = 4096  # frames whose landmarks are measured at a time
@@ -81,9 +80,9 @@ def plan_crops(track: Track, settings: Settings) -> CropPlan:
     # A frame's padding is known only now that the scale is.
     centred = smooth(landmarks, settings.smooth_centres)
     for place in measured.tolist():
-        transforms[place] = crops.crop_transform(centred[place], scale, settings.centre, FRAME_SIZE)
+        transforms[place] = crops.crop_transform(centred[place], scale, settings.centre, settings.frame_size)
         width, height = track.sizes[place].tolist()
-        if crops.padding_fraction(transforms[place], FRAME_SIZE, width, height) > settings.max_padding:
+        if crops.padding_fraction(transforms[place], settings.frame_size, width, height) > settings.max_padding:
             dropped[place] = DROP_REASONS.index("out_of_frame")
     return CropPlan(landmarks, scale, dropped, transforms)
 
@@ -94,7 +93,9 @@ def scale_of(landmarks: Points, places: npt.NDArray[np.int64], settings: Setting
     for block in np.split(places, range(BLOCK, len(places), BLOCK)):  # a long video's differences are many bytes
         widths.append(geometry.face_width(landmarks[block]))
         reaches.append(crops.reach(landmarks[block], settings.centre))
-    return crops.crop_scale(np.concatenate(widths), np.concatenate(reaches), settings.face_fraction, FRAME_SIZE)
+    return crops.crop_scale(
+        np.concatenate(widths), np.concatenate(reaches), settings.face_fraction, settings.frame_size
+    )
 
 
 def _steadied(track: Track, settings: Settings) -> Points:

@@ -16,10 +16,12 @@ from pipeline.arithmetic import ordered_sum
 from pipeline.decode import Colour, Frame
 from pipeline.geometry import Points
 from pipeline.preparing.regions import Box, Region
+from pipeline.shards import FRAME_SIZE
 
 CENTRES = {"nose": geometry.nose_tip, "eyes": geometry.eyes_midpoint}
 # The anchor's place in a crop of 224. With pixel centres at integers the middle of the square is 111.5, and by the
-# other usual count 112; half-way between, both readings of "centred to half a pixel" hold.
+# other usual count 112; half-way between, both readings of "centred to half a pixel" hold. Crops of other sizes show
+# exactly the same part of the picture.
 ANCHOR = 111.75
 ROOM = 0.92  # of the half-width: the share within which nearly all landmarks of nearly all frames must lie
 REACH_PERCENTILE = 99.0
@@ -55,7 +57,7 @@ def crop_scale(
 def crop_transform(landmarks: Points, scale: float, centre: str, size: int) -> npt.NDArray[np.float32]:
     """The affine map from source pixels to crop pixels of one frame: (68, 2) -> (2, 3) float32."""
     anchor = CENTRES[centre](landmarks).astype(np.float64)
-    shift = ANCHOR * size / 224 - scale * anchor
+    shift = (ANCHOR + 0.5) * size / FRAME_SIZE - 0.5 - scale * anchor
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
 
 

@@ -23,11 +23,11 @@ from pipeline.layout import track_file, video_files
 from pipeline.preparing import crops
 from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.crop_plan import CropPlan, plan_crops
-from pipeline.preparing.k_map import k_codes, k_table
+from pipeline.preparing.k_map import k_codes, k_table, pixel_side
 from pipeline.preparing.regions import Box, RegionStore, keep_region
 from pipeline.result import VideoResult, blank, failed, load_result, save_result
 from pipeline.settings import Settings, digest_of
-from pipeline.shards import FRAME_SIZE, FrameRow, VideoEntry, write_shard
+from pipeline.shards import FrameRow, VideoEntry, write_shard
 from pipeline.track import WHOLE, Track, follow, load_track, save_track
 from pipeline.tracking.detection import load_detector
 from pipeline.tracking.landmark_model import landmark_model_path
@@ -146,9 +146,10 @@ def _prepare(
     # Rows are drawn one by one as they are written: a long video's pictures never lie in memory together.
     entry, rows = _rows(path, source, track, cuts, store, settings)
     entry = replace(entry, source_sha256=begun.sha256)
-    levels = k_table(settings.k_gamma, settings.k_floor).levels
-    write_shard(files.shard, entry, rows, levels, settings.storage)
-    paddings = [crops.padding_fraction(cut.transform, FRAME_SIZE, *track.sizes[cut.frame].tolist()) for cut in cuts]
+    size = settings.frame_size
+    levels = k_table(settings.k_gamma, settings.k_floor, pixel_side(size)).levels
+    write_shard(files.shard, entry, rows, levels, settings.storage, frame_size=size)
+    paddings = [crops.padding_fraction(cut.transform, size, *track.sizes[cut.frame].tolist()) for cut in cuts]
     return replace(
         result,
         frames_other_faces=int((track.faces[kept] > 1).sum()),
@@ -208,13 +209,16 @@ def _rows(
     bank = tuple(int(row) for row in fit[choose_bank(openness[fit], settings.bank_size)])
     entry = VideoEntry(source.id, source.speaker, "", track.fps, 0, len(cuts), bank)
 
+    size = settings.frame_size
+
     def rows() -> Iterator[FrameRow]:
-        for row, (cut, pixels) in enumerate(zip(cuts, _pixels(path, source, track, cuts, store), strict=True)):
+        pixels_of_cuts = _pixels(path, source, track, cuts, store, size)
+        for row, (cut, pixels) in enumerate(zip(cuts, pixels_of_cuts, strict=True)):
             points = landmarks(cut)
             yield FrameRow(
                 frames=pixels,
                 landmarks=points,
-                k_codes=k_codes(points, FRAME_SIZE, settings.k_gamma, settings.k_floor),
+                k_codes=k_codes(points, size, settings.k_gamma, settings.k_floor, pixel_side(size)),
                 mouth_openness=float(openness[row]),
                 frame_index=int(track.frame_index[cut.frame]),
                 pts_seconds=float(track.pts_seconds[cut.frame]),
@@ -225,16 +229,16 @@ def _rows(
 
 
 def _pixels(
-    path: Path, source: Source, track: Track, cuts: Sequence[Cut], store: RegionStore
+    path: Path, source: Source, track: Track, cuts: Sequence[Cut], store: RegionStore, size: int
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """The crops, from the regions kept while tracking; from a second decoding where those do not reach."""
 
     def box(cut: Cut) -> Box:
         width, height = track.sizes[cut.frame].tolist()
-        return crops.source_box(cut.transform, FRAME_SIZE).clipped(width, height)
+        return crops.source_box(cut.transform, size).clipped(width, height)
 
     missing = [cut.frame for cut in cuts if not store.covers(cut.frame, box(cut))]
     again = frames_at(path, missing, source.clip)
     for cut in cuts:
         region = store.take(cut.frame) if store.covers(cut.frame, box(cut)) else keep_region(next(again), box(cut))
-        yield crops.cut(region, cut.transform, FRAME_SIZE)
+        yield crops.cut(region, cut.transform, size)

@@ -25,7 +25,7 @@ from pipeline.report.pictures import Picture, data_uri
 from pipeline.result import DROP_REASONS
 from pipeline.rules import RELATIVE_PATH
 from pipeline.settings import Settings, recorded_settings
-from pipeline.shards import FRAME_SIZE, Dataset
+from pipeline.shards import Dataset
 from pipeline.track import Track
 
 SIDE = 480  # of an example, at most
@@ -34,6 +34,7 @@ WITHOUT_SOURCES = "source videos are not shown; --source-pictures CORPUS_ROOT ta
 TRIES = 3  # videos, for an example of one reason
 DECODED_AT_MOST = 3000  # frames, to reach an example
 CROP_SETTINGS = (
+    "frame_size",
     "centre",
     "face_fraction",
     "min_face_px",
@@ -139,8 +140,8 @@ def _dropped_frame(track: Track, settings: Settings, reason: str) -> tuple[int, 
         return number, None
     transform = plan.transforms[number]
     if np.isnan(transform).any():  # a face beyond the edge was not to be cropped; about where it would have been
-        transform = crops.crop_transform(plan.landmarks[number], plan.scale, settings.centre, FRAME_SIZE)
-    return number, crops.source_box(transform, FRAME_SIZE)
+        transform = crops.crop_transform(plan.landmarks[number], plan.scale, settings.centre, settings.frame_size)
+    return number, crops.source_box(transform, settings.frame_size)
 
 
 def _drawn(frame: Frame, points: Points, box: Box | None) -> Picture:

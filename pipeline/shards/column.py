@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from pipeline.errors import UnreadableError
 from pipeline.shards.jpeg import JPEG_FILTER, read_jpeg
-from pipeline.shards.schema import ROWS
+from pipeline.shards.schema import ROWS, row_shape
 from pipeline.shards.streams import DEFLATE, FILTERS, HEAD_BYTES, chain_of, inflated
 from pipeline.shards.validate import check_values
 
@@ -36,6 +36,11 @@ def _inflate(stream: bytes, row: npt.NDArray[Any]) -> None:
 
 
 DECODERS: dict[tuple[int, ...], Decoder] = {(DEFLATE,): _inflate, (JPEG_FILTER,): read_jpeg}
+
+
+def frame_size(file: h5py.File) -> int:
+    """The side of the frames of an open shard, in pixels."""
+    return int(file["frames"].shape[1])
 
 
 class Column:
@@ -56,7 +61,7 @@ class Column:
 
     def __init__(self, file: h5py.File, name: str, path: Path) -> None:
         self.name, self.path = name, path
-        self._shape, self._type = ROWS[name]
+        self._shape, self._type = row_shape(name, frame_size(file)), ROWS[name][1]
         dataset = file[name]
         self._id: h5py.h5d.DatasetID = dataset.id
         self._rows = len(dataset)
@@ -69,6 +74,11 @@ class Column:
 
     def __len__(self) -> int:
         return self._rows
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Of one row."""
+        return self._shape
 
     def read(
         self, rows: Sequence[int] | npt.NDArray[np.integer[Any]] | slice, out: npt.NDArray[Any] | None = None

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.errors import DatasetError
 from pipeline.layout import DATASET_FILE
 from pipeline.shards.reader import proven_entries
+from pipeline.shards.schema import FRAME_SIZE, FRAME_SIZES
 from pipeline.shards.validate import read_contents, shard_below
 
 BANKS_FROM = ("own", "other")  # where a target's bank comes from: its own video, or another one of its speaker
@@ -66,6 +67,18 @@ class Dataset:
     def config(self) -> dict[str, Any]:
         """The settings that the dataset was built with."""
         return dict(self.contents["config"])
+
+    @property
+    def frame_size(self) -> int:
+        """Side of the frames in pixels (`--frame-size` of the build).
+
+        Raises:
+            DatasetError: it is none that frames can have.
+        """
+        size = self.config.get("frame_size", FRAME_SIZE)
+        if size not in FRAME_SIZES:
+            raise DatasetError(f"{self.root / DATASET_FILE}: frame_size cannot be {size!r:.40}")
+        return int(size)
 
     @property
     def splits(self) -> tuple[str, ...]:

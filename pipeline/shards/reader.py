@@ -86,12 +86,21 @@ class ShardReader:
             self._k_levels = levels
         return self._k_levels
 
+    @property
+    def frame_size(self) -> int:
+        """S, the side of the frames in pixels; the same in all shards of a dataset."""
+        return self.row_shape("frames")[0]
+
+    def row_shape(self, column: str) -> tuple[int, ...]:
+        """The shape of one row of a column."""
+        return self._column(column).row_shape
+
     def frames(self, rows: Rows, out: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
-        """(n, 224, 224, 3) uint8 RGB."""
+        """(n, S, S, 3) uint8 RGB, S the frame size."""
         return self._rows("frames", rows, out)
 
     def k_codes(self, rows: Rows, out: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
-        """(n, 224, 224) uint8."""
+        """(n, S, S) uint8."""
         codes = self._rows("k_codes", rows, out)
         check_codes(codes, len(self.k_levels), self.path)
         return codes

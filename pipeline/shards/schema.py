@@ -16,9 +16,10 @@ from pipeline.shards import jpeg
 SHARD_SCHEMA = "flnet-shard/1"
 DATASET_SCHEMA = "flnet-dataset/1"
 SHARD_NAME = re.compile(r"[^/]+-\d{4,}-[0-9a-f]{12}\.h5")  # of those that a build writes
-FRAME_SIZE = 224
+FRAME_SIZE = 224  # side of a crop; the paper's, and the default
+FRAME_SIZES = range(128, 513, 16)  # FLNet's discriminator halves its images four times
 
-# name -> (shape of one row, type). A row is one frame.
+# name -> (shape of one row, type). A row is one frame; shapes are those of the default size, see `row_shape`.
 ROWS: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
     "frames": ((FRAME_SIZE, FRAME_SIZE, 3), np.uint8),  # RGB
     "landmarks": ((LANDMARKS, 2), np.float32),  # x, y in crop pixels, pixel centres at integers
@@ -39,7 +40,7 @@ VALUES: dict[str, Rule] = {
     "pts_seconds": Rule(lambda values: bool((abs(values) < 1e9).all()), "finite, in seconds"),
     "crop_transform": Rule(lambda values: _are_maps(values), "finite maps with a scale above 0"),
 }
-IMAGES = ("frames", "k_codes")  # one row a chunk; the other columns are small
+IMAGES = ("frames", "k_codes")  # squares of the shard's frame size; one row a chunk; the other columns are small
 SMALL_CHUNK_ROWS = 1024
 MOST_LEVELS = 256  # of K: a code is one byte
 MOST_FRAMES = 1 << 24  # in a video, far beyond what a build takes
@@ -100,9 +101,20 @@ STORAGES: dict[str, dict[str, Any]] = {
     "zstd": dict(hdf5plugin.Zstd(clevel=1)),
     "htj2k": dict(hdf5plugin.Htj2k()),
     "gzip": {"compression": "gzip", "compression_opts": 1, "shuffle": True},
-    "jpeg": jpeg.filter_arguments(FRAME_SIZE, FRAME_SIZE),
+    "jpeg": {},  # whose filter knows the size, see `frame_filters`
 }
 K_FILTERS: dict[str, Any] = dict(hdf5plugin.Zstd(clevel=1))
+
+
+def frame_filters(storage: str, size: int) -> dict[str, Any]:
+    """How `frames` of `size` pixels are stored, for h5py's `create_dataset`."""
+    return jpeg.filter_arguments(size, size) if storage == "jpeg" else STORAGES[storage]
+
+
+def row_shape(name: str, size: int) -> tuple[int, ...]:
+    """The shape of one row of a column, of frames of `size` pixels."""
+    shape = ROWS[name][0]
+    return (size, size, *shape[2:]) if name in IMAGES else shape
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from pipeline.rules import (
 )
 from pipeline.shards.schema import (
     DATASET_SCHEMA,
+    FRAME_SIZES,
     IMAGES,
     MOST_LEVELS,
     ROWS,
@@ -41,6 +42,7 @@ from pipeline.shards.schema import (
     VALUES,
     VIDEOS,
     VideoEntry,
+    row_shape,
 )
 from pipeline.shards.streams import FILTERS, chain_of
 
@@ -138,12 +140,14 @@ def check_shard(file: h5py.File, path: Path) -> Size:
     for place, group in (("", file.id), ("videos/", h5py.h5g.open(file.id, b"videos"))):
         _check_links(group, place, path)
     rows = _rows_of(file, path)
-    fixed_bytes = sum(_row_bytes(name) for name in ROWS if name not in IMAGES)
-    most_bytes = rows * sum(map(_row_bytes, ROWS)) * 2 + SLACK_BYTES
+    side = _frame_size_of(file, path)
+    fixed_bytes = sum(_row_bytes(name, side) for name in ROWS if name not in IMAGES)
+    most_bytes = rows * sum(_row_bytes(name, side) for name in ROWS) * 2 + SLACK_BYTES
     _expect(rows * fixed_bytes <= size, path, f"{rows} rows must have {rows * fixed_bytes} bytes or more, got {size}")
     _expect(size <= most_bytes, path, f"{rows} rows must have at most {most_bytes} bytes, got {size}")
-    for name, (shape, kind) in ROWS.items():
-        _check_rows(h5py.h5d.open(file.id, name.encode()), name, (rows, *shape), np.dtype(kind), path)
+    for name, (_, kind) in ROWS.items():
+        shape = (rows, *row_shape(name, side))
+        _check_rows(h5py.h5d.open(file.id, name.encode()), name, shape, np.dtype(kind), path)
     levels = h5py.h5d.open(file.id, b"k_levels")
     _check_storage(levels, "k_levels", path)
     fits = levels.dtype == np.float32 and len(levels.shape) == 1 and 1 <= levels.shape[0] <= MOST_LEVELS
@@ -228,6 +232,14 @@ def _rows_of(file: h5py.File, path: Path) -> int:
     return int(shape[0]) if shape else 0
 
 
+def _frame_size_of(file: h5py.File, path: Path) -> int:
+    shape = h5py.h5d.open(file.id, b"frames").shape
+    side = shape[1] if len(shape) > 1 else 0
+    words = f"frames must have sides of {FRAME_SIZES[0]} to {FRAME_SIZES[-1]} pixels, in steps of {FRAME_SIZES.step}"
+    _expect(side in FRAME_SIZES, path, f"{words}, got shape {shape}")
+    return int(side)
+
+
 def _check_rows(
     dataset: h5py.h5d.DatasetID, name: str, shape: tuple[int, ...], kind: np.dtype[Any], path: Path
 ) -> None:
@@ -291,9 +303,8 @@ def _check_strings(dataset: h5py.h5d.DatasetID, name: str, size: int, path: Path
     _expect(longest <= 4096, path, f"{name} must be strings of at most 4096 bytes, got {longest}")
 
 
-def _row_bytes(name: str) -> int:
-    shape, kind = ROWS[name]
-    return int(np.prod(shape, dtype=np.int64)) * np.dtype(kind).itemsize
+def _row_bytes(name: str, frame_size: int) -> int:
+    return int(np.prod(row_shape(name, frame_size), dtype=np.int64)) * np.dtype(ROWS[name][1]).itemsize
 
 
 def _expect(holds: bool, place: Path | str, words: str) -> None:

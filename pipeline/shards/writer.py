@@ -17,6 +17,7 @@ from pipeline.shards import jpeg
 from pipeline.shards.reader import open_shard, proven_entries, read_entries
 from pipeline.shards.schema import (
     DESCRIBED,
+    FRAME_SIZE,
     IMAGES,
     K_FILTERS,
     LAYOUT,
@@ -25,8 +26,9 @@ from pipeline.shards.schema import (
     ROWS,
     SHARD_SCHEMA,
     SMALL_CHUNK_ROWS,
-    STORAGES,
     VideoEntry,
+    frame_filters,
+    row_shape,
 )
 from pipeline.shards.sink import Sink
 from pipeline.shards.streams import chain_of
@@ -51,6 +53,7 @@ def write_shard(
     k_levels: npt.NDArray[np.float32],
     storage: str = "raw",
     attributes: Mapping[str, str] | None = None,
+    frame_size: int = FRAME_SIZE,
 ) -> None:
     """Write a shard of one video, atomically, a frame at a time.
 
@@ -61,13 +64,14 @@ def write_shard(
         k_levels: (L,) the table that `k_codes` index.
         storage: a key of `STORAGES`.
         attributes: settings worth keeping with the file.
+        frame_size: side of the frames, pixels.
 
     Raises:
         ValueError: fewer or more rows than `video.row_count`.
     """
     with (
         atomic_write(path) as temporary,
-        _create(temporary, video.row_count, k_levels, storage, attributes) as file,
+        _create(temporary, video.row_count, k_levels, storage, frame_size, attributes) as file,
     ):
         small = _SmallColumns(file)
         images = {name: _ImageColumn(file[name]) for name in IMAGES}
@@ -140,11 +144,11 @@ def merge_shards(path: Path, parts: Sequence[Path | Part], attributes: Mapping[s
 
     Args:
         path: final path.
-        parts: shards of the same storage and K levels, or videos in such, at least one.
+        parts: shards of the same frame size, storage and K levels, or videos in such, at least one.
         attributes: settings worth keeping with the file.
 
     Raises:
-        ValueError: the parts' levels of K or storage differ, or a video is not in its shard.
+        ValueError: the parts' frame size, levels of K or storage differ, or a video is not in its shard.
     """
     proven_entries([part.shard if isinstance(part, Part) else part for part in parts])
     entries: list[VideoEntry] = []
@@ -158,12 +162,13 @@ def merge_shards(path: Path, parts: Sequence[Path | Part], attributes: Mapping[s
                 entries.append(replace(entry, first_row=total, bank=bank))
                 pieces.append((shard, slice(entry.first_row, entry.first_row + entry.row_count)))
                 total += entry.row_count
-            levels, storage = source["k_levels"][:], source.attrs["storage"]
-    with atomic_write(path) as temporary, _create(temporary, total, levels, storage, attributes) as file:
+            levels, storage, size = source["k_levels"][:], source.attrs["storage"], source["frames"].shape[1]
+    with atomic_write(path) as temporary, _create(temporary, total, levels, storage, size, attributes) as file:
         for (shard, rows), entry in zip(pieces, entries, strict=True):
             with open_shard(shard) as source:
-                if source.attrs["storage"] != storage or not np.array_equal(source["k_levels"][:], levels):
-                    raise ValueError(f"{shard}: storage or K levels differ from those of {pieces[-1][0]}")
+                same = source.attrs["storage"] == storage and source["frames"].shape[1] == size
+                if not (same and np.array_equal(source["k_levels"][:], levels)):
+                    raise ValueError(f"{shard}: frame size, storage or K levels differ from those of {pieces[-1][0]}")
                 _append(file, source, entry.first_row, rows)
         _write_entries(file, entries)
         _describe(file, storage)
@@ -200,6 +205,7 @@ def _create(
     rows: int,
     k_levels: npt.NDArray[np.float32],
     storage: str,
+    frame_size: int,
     attributes: Mapping[str, str] | None,
 ) -> Iterator[h5py.File]:
     with Sink(path) as sink, h5py.File(sink, "w", libver=("v110", "v110")) as file:
@@ -207,9 +213,10 @@ def _create(
         file.attrs["storage"] = storage
         for name, value in (attributes or {}).items():
             file.attrs[name] = value
-        for name, (shape, dtype) in ROWS.items():
+        for name, (_, dtype) in ROWS.items():
+            shape = row_shape(name, frame_size)
             chunk = 1 if name in IMAGES else min(max(rows, 1), SMALL_CHUNK_ROWS)
-            filters = STORAGES[storage] if name == "frames" else K_FILTERS if name == "k_codes" else {}
+            filters = frame_filters(storage, frame_size) if name == "frames" else K_FILTERS if name == "k_codes" else {}
             file.create_dataset(name, (rows, *shape), dtype, chunks=(chunk, *shape), **filters)
         file["k_levels"] = k_levels
         yield file

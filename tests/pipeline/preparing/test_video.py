@@ -16,7 +16,7 @@ from pipeline.corpora import Source
 from pipeline.decode import VideoReader, read_frames
 from pipeline.preparing import video
 from pipeline.preparing.bank import choose_bank
-from pipeline.preparing.k_map import k_codes
+from pipeline.preparing.k_map import k_codes, pixel_side
 from pipeline.preparing.video import prepare_video, work_files
 from pipeline.result import DROP_REASONS, VideoResult, load_result
 from pipeline.settings import Settings
@@ -52,6 +52,29 @@ def test_every_row_agrees_with_the_rest(prepared: tuple[Source, Path], sample_ro
         assert np.abs(geometry.nose_tip(landmarks) - 111.75).max() < 0.01
         times = {frame.index: frame.pts_seconds for frame in read_frames(sample_root / source.id)}
         assert [times[i] for i in reader.frame_index(rows)] == reader.pts_seconds(rows).tolist()
+
+
+@pytest.mark.parametrize("size", [128, 512])
+def test_crops_of_another_size_show_the_same(prepared: tuple[Source, Path], sample_root: Path, size: int) -> None:
+    source, work = prepared
+    other = Settings(storage="raw", frame_size=size)
+    assert prepare_video(sample_root, source, other, work, None).status == "ok"
+    with (
+        ShardReader(work_files(work, source, SETTINGS).shard) as usual,
+        ShardReader(work_files(work, source, other).shard) as reader,
+    ):
+        assert (reader.frame_size, usual.frame_size) == (size, 224)
+        assert reader.frame_index(slice(None)).tolist() == usual.frame_index(slice(None)).tolist()
+        assert reader.entries[0].bank == usual.entries[0].bank
+        landmarks = reader.landmarks([0])[0]
+        np.testing.assert_allclose(landmarks, geometry.resized(usual.landmarks([0])[0], size / 224), atol=2e-3)
+        codes = k_codes(landmarks, size, pixel=pixel_side(size))
+        assert np.array_equal(reader.k_codes([0])[0], codes)
+        ours = cv2.resize(reader.frames([0])[0], (112, 112), interpolation=cv2.INTER_AREA).astype(float)
+        theirs = cv2.resize(usual.frames([0])[0], (112, 112), interpolation=cv2.INTER_AREA).astype(float)
+    assert np.abs(ours - theirs).mean() < 3
+    apart = {shift: np.abs(np.roll(ours, shift, 1) - theirs).mean() for shift in (-1, 0, 1)}
+    assert min(apart, key=apart.__getitem__) == 0
 
 
 def test_landmarks_are_near_the_drawn_truth(prepared: tuple[Source, Path], sample_root: Path) -> None:
