@@ -21,6 +21,7 @@ from pipeline.layout import DATASET_FILE, MANIFEST_FILE, SHARDS, removed_file
 from pipeline.manifest import MOST_BYTES, read_manifest
 from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.k_map import k_codes, k_table, pixel_side
+from pipeline.preparing.sound import sound_length
 from pipeline.settings import Settings, recorded_settings
 from pipeline.shards import Dataset, ShardReader, VideoEntry, dataset_digest, open_dataset
 from pipeline.shards.dataset import contents_digest
@@ -196,6 +197,10 @@ def _video_defects(reader: ShardReader, entry: VideoEntry, settings: Settings) -
         yield f"{entry.id}: the crop's scale must be the same in all frames"
     if (np.diff(reader.frame_index(rows)) <= 0).any():
         yield f"{entry.id}: frame_index must rise"
+    seconds = reader.pts_seconds(rows)
+    lasting = sound_length(seconds, entry.fps)
+    if entry.sample_count not in (0, lasting):
+        yield f"{entry.id}: its sound must have 0 samples or {lasting}, as its frames last, got {entry.sample_count}"
     size = settings.frame_size
     for row, points in enumerate(landmarks, entry.first_row):
         expected = k_codes(points, size, settings.k_gamma, settings.k_floor, pixel_side(size))

@@ -145,5 +145,8 @@ def _words(pool: ShardPool, before: Place, after: Place) -> list[str]:
             a, b = (getattr(r, name)(p).astype(np.float64) for r, p in zip(readers, parts, strict=True))
             most = max(most, float(abs(a - b).max()))
         words += [f"{name} by {most:.3g} at most"] if most else []
+    sounds = [r.audio(e.first_sample, e.sample_count) for r, (_, e) in zip(readers, (before, after), strict=True)]
+    if len({b"" if sound is None else sound.tobytes() for sound in sounds}) > 1:
+        words.append("other sound")
     a, b = ([row - entry.first_row for row in entry.bank] for _, entry in (before, after))
     return words + ([f"bank: {a} -> {b}"] if a != b else [])

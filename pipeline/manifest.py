@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 64 << 20  # of a table; 100 000 videos take half of that
 MOST_COLUMNS = 200
 _FORMULA, _QUOTED_FORMULA = re.compile(r"'*[=+\-@\t\r]"), re.compile(r"'+[=+\-@\t\r]")
+SOUND = "sound_"  # begins the columns of datasets that keep it
 TEXT_COLUMNS = ("id", "speaker", "split", "path", "sha256", "shard", "status", "error", "note", "warning")
 
 
@@ -96,7 +97,8 @@ def result_of_row(row: Mapping[str, str]) -> VideoResult:
     values: dict[str, Any] = {name: row[name] for name in TEXT_COLUMNS if name not in ("path", "shard")}
     values |= {name: int(row[name]) for name in ("width", "height", "frames_seen", "frames_kept", "frames_other_faces")}
     values |= {name: float(row[name]) for name in ("fps", "face_width_px", "scale", "padding")}
-    return VideoResult(**values, drops=drops)
+    sound = {name: float(cell) for name, cell in row.items() if name.startswith(SOUND) and cell}
+    return VideoResult(**values, drops=drops, sound=sound)
 
 
 def read_rows(path: Path) -> Iterator[dict[str, str]]:
@@ -144,6 +146,7 @@ def _columns(result: VideoResult, root: Path, shard: str | None) -> dict[str, An
         "face_width_px": result.face_width_px,
         "scale": result.scale,
         "padding": result.padding,
+        **result.sound,
         "shard": shard if arrived else "",
         "status": result.status,
         "error": _without_root(result.error, root),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -45,6 +47,7 @@ class VideoResult:
     face_width_px: float = 0.0
     scale: float = 0.0
     padding: float = 0.0
+    sound: dict[str, float] = field(default_factory=dict)  # by column of the manifest, where sound was kept
     path: str = ""  # below the corpus root, where the id says more than that
     stamp: str = ""  # of the source as it was read (`content.stamp_of`)
     excluded: list[list[int]] = field(default_factory=list)  # first and last number of stretches left out on request
@@ -111,6 +114,8 @@ def check_result(result: VideoResult) -> None:
     for name, rule in _RULES.items():
         if not rule.holds(getattr(result, name)):
             raise ValueError(f"{name} must be {rule.words}")
+    if not all(re.fullmatch("[a-z_]{1,40}", name) and math.isfinite(value) for name, value in result.sound.items()):
+        raise ValueError("sound must be finite numbers by name")
     if result.path and not RELATIVE_PATH.holds(result.path):
         raise ValueError(f"path must be {RELATIVE_PATH.words}")
     if not all(len(stretch) == 2 for stretch in result.excluded):

@@ -21,7 +21,7 @@ SCENES = ("main", "keep")
 AFTER_DAMAGE = ("keep", "drop")
 # Settings that came later. At their defaults, which are what was before, digests, and with them the names and bytes of
 # shards, stay what they were.
-_LATER = ("frame_size",)
+_LATER = ("frame_size", "audio")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Settings:
     min_seconds: float = 0.0  # of kept frames; a video with less is left out
     scenes: str = "main"  # of a video of several people: those of the "main" one, or "keep" all
     after_damage: str = "keep"  # or "drop" what follows a corrupt frame up to the next key frame
+    audio: bool = False  # keep the first sound track beside the frames
     storage: str = "zstd"  # compression of frames
     track: TrackSettings = field(default_factory=TrackSettings)
 

@@ -111,6 +111,7 @@ class Build(luigi.Task):  # type: ignore[misc]
         default=0.0, description="smooth the landmarks over time: a Gaussian's standard deviation in frames (0: none)"
     )
     smooth_centres = luigi.FloatParameter(default=0.0, description="the same for the crop's centre alone")
+    audio = luigi.BoolParameter(description="keep each video's first sound track beside its frames: 16 kHz, mono")
     storage = luigi.ChoiceParameter(
         choices=tuple(STORAGES),
         default=_DEFAULT.storage,
@@ -178,6 +179,7 @@ class Build(luigi.Task):  # type: ignore[misc]
             after_damage=self.after_damage,
             smooth_landmarks=self.smooth_landmarks,
             smooth_centres=self.smooth_centres,
+            audio=self.audio,
             storage=self.storage,
             track=TrackSettings(subpixel=self.subpixel_landmarks),
         )

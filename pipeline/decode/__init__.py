@@ -7,7 +7,7 @@ from pipeline.decode.clip import ClipReader
 from pipeline.decode.frame import Colour, Frame, Plane
 from pipeline.decode.pictures import PICTURE_COLOUR, PictureReader, picture_planes
 from pipeline.decode.reader import AHEAD_PICTURES, VideoReader, read_frames
-from pipeline.decode.sound import SOUND_OPTIONS, has_sound
+from pipeline.decode.sound import SOUND_OPTIONS, SOUND_RATE, Samples, has_sound, read_sound, sound_of_frames
 from pipeline.decode.stream import CONTAINERS, stated_length
 
 __all__ = [
@@ -15,14 +15,18 @@ __all__ = [
     "CONTAINERS",
     "PICTURE_COLOUR",
     "SOUND_OPTIONS",
+    "SOUND_RATE",
     "ClipReader",
     "Colour",
     "Frame",
     "PictureReader",
     "Plane",
+    "Samples",
     "VideoReader",
     "has_sound",
     "picture_planes",
     "read_frames",
+    "read_sound",
+    "sound_of_frames",
     "stated_length",
 ]

@@ -1,6 +1,6 @@
 """A folder a clip, as lip-sync trainers take them: H.264 crops, landmarks, and a JSON that says where both come from.
 
-Sound, once datasets keep it, is `audio.wav` beside them, and `"audio"` in the JSON names it.
+The sound of a dataset that keeps it is `audio.wav` beside them, and `"audio"` in the JSON names it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy.typing as npt
 
 from pipeline import h264
 from pipeline.errors import DatasetError
-from pipeline.export.content import BATCH_ROWS, about, columns_of
+from pipeline.export.content import BATCH_ROWS, about, columns_of, wav_of
 from pipeline.export.plan import Piece, in_folders, stretches
 from pipeline.export.settings import ExportSettings
 from pipeline.files import atomic_write
 from pipeline.shards import ShardReader, Video
 
 PACKAGES = ()
-VIDEO_FILE, LANDMARKS_FILE, ABOUT_FILE = "video.mp4", "landmarks.npz", "clip.json"
+VIDEO_FILE, SOUND_FILE, LANDMARKS_FILE, ABOUT_FILE = "video.mp4", "audio.wav", "landmarks.npz", "clip.json"
 SECONDS_A_FRAME = 1.0  # that ffmpeg may take, many times what it does
 
 
@@ -50,7 +50,11 @@ def write(to: Path, piece: Piece, sources: Mapping[str, str], settings: ExportSe
             h264.encode(temporary, _frames(reader, rows), size, video.fps, comment=comment, seconds=limit)
         with atomic_write(folder / LANDMARKS_FILE) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **columns_of(reader, rows))
-    told = {**about(video, sources[video.id], rows, settings.origin), "size": size[0], "audio": None}
+        sound = wav_of(reader, video, rows)
+        if sound is not None:
+            with atomic_write(folder / SOUND_FILE) as temporary:
+                temporary.write_bytes(sound)
+    told = {**about(video, sources[video.id], rows, settings.origin), "size": size[0], "audio": sound and SOUND_FILE}
     with atomic_write(to / piece.path) as temporary:
         temporary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 

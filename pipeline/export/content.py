@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import wave
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.decode import SOUND_RATE, sound_of_frames
 from pipeline.shards import ShardReader, Video
 from pipeline.shards.jpeg import jpeg_stream
 
@@ -18,6 +21,24 @@ BATCH_ROWS = 64  # pictures in memory at a time
 def columns_of(reader: ShardReader, rows: range) -> dict[str, Any]:
     """The columns beside the pictures, n rows each; shapes and units in `pipeline.shards.schema.ROWS`."""
     return {name: getattr(reader, name)(rows) for name in COLUMNS}
+
+
+def wav_of(reader: ShardReader, video: Video, rows: range) -> bytes | None:
+    """The sound of a stretch as a WAV file: that of its frames, shown one after the other; None where there is none."""
+    if not video.sample_count or video.fps <= 0:
+        return None
+    seconds = reader.pts_seconds([video.first_row, *rows])
+    before = max(round(float(seconds[1] - seconds[0]) * SOUND_RATE), 0)
+    samples = reader.audio(video.first_sample + before, video.sample_count - before)
+    if samples is None:
+        return None
+    packed = io.BytesIO()
+    with wave.open(packed, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SOUND_RATE)
+        file.writeframes(sound_of_frames(samples, seconds[1:], video.fps).astype("<i2").tobytes())
+    return packed.getvalue()
 
 
 def about(video: Video, source_sha256: str, rows: range, origin: str) -> dict[str, Any]:

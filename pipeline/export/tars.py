@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.export.content import BATCH_ROWS, about, columns_of, picture_encoder
+from pipeline.export.content import BATCH_ROWS, about, columns_of, picture_encoder, wav_of
 from pipeline.export.plan import Piece, clip_name, in_files, stretches
 from pipeline.export.settings import ExportSettings
 from pipeline.files import atomic_write
@@ -58,7 +58,8 @@ def _sample(
             sample[suffix if settings.window == 1 else f"{number:06d}.{suffix}"] = encode(image)
     packed = io.BytesIO()
     np.savez(packed, allow_pickle=False, **columns_of(reader, rows))
-    return sample | {"npz": packed.getvalue()}
+    sound = wav_of(reader, video, rows)
+    return sample | {"npz": packed.getvalue()} | ({} if sound is None else {"wav": sound})
 
 
 def _json(values: Mapping[str, Any]) -> bytes:

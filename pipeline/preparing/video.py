@@ -17,7 +17,7 @@ from pipeline import geometry
 from pipeline.clips import frames_at
 from pipeline.content import checksum, has_changed, known_checksum, remedy_for, stamp_of
 from pipeline.corpora import Source
-from pipeline.decode import Frame
+from pipeline.decode import SOUND_RATE, Frame, Samples
 from pipeline.errors import InputError, VideoError
 from pipeline.layout import track_file, video_files
 from pipeline.preparing import crops
@@ -25,6 +25,7 @@ from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.crop_plan import CropPlan, plan_crops
 from pipeline.preparing.k_map import k_codes, k_table, pixel_side
 from pipeline.preparing.regions import Box, RegionStore, keep_region
+from pipeline.preparing.sound import agreement, kept_sound
 from pipeline.result import VideoResult, blank, failed, load_result, save_result
 from pipeline.settings import Settings, digest_of
 from pipeline.shards import FrameRow, VideoEntry, write_shard
@@ -147,15 +148,32 @@ def _prepare(
     entry, rows = _rows(path, source, track, cuts, store, settings)
     entry = replace(entry, source_sha256=begun.sha256)
     size = settings.frame_size
+    sound = kept_sound(path, source, track, plan.kept) if settings.audio else None
     levels = k_table(settings.k_gamma, settings.k_floor, pixel_side(size)).levels
-    write_shard(files.shard, entry, rows, levels, settings.storage, frame_size=size)
+    write_shard(files.shard, entry, rows, levels, settings.storage, frame_size=size, audio=sound and sound.samples)
     paddings = [crops.padding_fraction(cut.transform, size, *track.sizes[cut.frame].tolist()) for cut in cuts]
     return replace(
         result,
         frames_other_faces=int((track.faces[kept] > 1).sum()),
         face_width_px=round(float(np.median(geometry.face_width(track.landmarks[kept]))), 2),
         padding=round(math.fsum(paddings) / len(paddings), 4),
+        sound={} if sound is None else _sound_columns(sound.samples, track, plan.kept),
+        warning="; ".join(filter(None, (result.warning, sound.warning if sound else ""))),
     )
+
+
+def _sound_columns(samples: Samples, track: Track, kept: npt.NDArray[np.int64]) -> dict[str, float]:
+    """What the manifest says of a video's sound."""
+    found = agreement(samples, track.pts_seconds[kept], geometry.mouth_openness(track.landmarks[kept]))
+    columns = {"sound_seconds": round(len(samples) / SOUND_RATE, 3)}
+    if found is None:
+        return columns
+    return {
+        **columns,
+        "sound_correlation": found.correlation,
+        "sound_best_correlation": found.best,
+        "sound_lag_ms": found.lag_ms,
+    }
 
 
 def _track(path: Path, source: Source, settings: Settings, model: Path | None) -> tuple[Track, RegionStore]:

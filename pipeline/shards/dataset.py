@@ -30,6 +30,8 @@ class Video:
     row_count: int
     fps: float
     bank: tuple[int, ...]  # rows of the shard's `frames`
+    first_sample: int = 0  # of the shard's sound, if it has any
+    sample_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,11 @@ class Dataset:
             raise DatasetError(f"{self.root}: there is no split '{split}'; the dataset has {', '.join(self.splits)}")
         paths = self.shard_paths(split)
         videos = [
-            Video(e.id, e.speaker, split, path, e.first_row, e.row_count, e.fps, e.bank)
+            Video(
+                *(e.id, e.speaker, split, path, e.first_row, e.row_count, e.fps, e.bank),
+                first_sample=e.first_sample,
+                sample_count=e.sample_count,
+            )
             for path, entries in zip(paths, proven_entries(paths), strict=True)
             for e in entries
         ]

@@ -17,7 +17,7 @@ from pipeline.child_process import Children, CrashError, watchdog
 from pipeline.errors import DatasetError
 from pipeline.files import regular_size
 from pipeline.shards.column import Column, broken
-from pipeline.shards.schema import VideoEntry
+from pipeline.shards.schema import AUDIO, AUDIO_VIDEOS, VideoEntry
 from pipeline.shards.validate import REMEDY, check_codes, check_entries, check_levels, check_shard
 
 # What h5py raises for a file that it cannot make sense of.
@@ -125,6 +125,19 @@ class ShardReader:
         """(n, 2, 3) float32: affine map from source pixels to crop pixels."""
         return self._rows("crop_transform", rows)
 
+    def audio(self, first: int, count: int) -> npt.NDArray[np.int16] | None:
+        """Some samples, (count,) int16 of 16 kHz mono; None where the dataset was built without sound.
+
+        Those of a video are its `first_sample` and `sample_count`; they begin at the time of its first row.
+        """
+        file = self._open()
+        if AUDIO not in file:
+            return None
+        try:
+            return np.asarray(file[AUDIO][first : first + count])
+        except READING_FAILS as error:
+            raise broken(self.path, error) from error
+
     def _open(self) -> h5py.File:
         if self._file is None or self._pid != os.getpid():
             self._columns = {}
@@ -186,13 +199,18 @@ def read_entries(file: h5py.File) -> list[VideoEntry]:
         group = file["videos"]
         names = [group[name].asstr(errors="surrogateescape")[:] for name in ("id", "speaker", "source_sha256")]
         numbers = [group[name][:] for name in ("fps", "first_row", "row_count", "bank")]
+        audio = [group[name][:] if AUDIO in file else [0] * len(names[0]) for name in AUDIO_VIDEOS]
     except READING_FAILS as error:
         raise broken(path, error) from error
     entries = [
-        VideoEntry(str(i), str(s), str(h), float(fps), int(first), int(count), tuple(int(row) for row in bank))
-        for i, s, h, fps, first, count, bank in zip(*names, *numbers, strict=True)
+        VideoEntry(
+            *(str(i), str(s), str(h), float(fps), int(first), int(count), tuple(int(row) for row in bank)),
+            first_sample=int(begin),
+            sample_count=int(samples),
+        )
+        for i, s, h, fps, first, count, bank, begin, samples in zip(*names, *numbers, *audio, strict=True)
     ]
-    check_entries(entries, len(file["frames"]), path)
+    check_entries(entries, len(file["frames"]), len(file[AUDIO]) if AUDIO in file else 0, path)
     return entries
 
 

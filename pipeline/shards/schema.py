@@ -62,6 +62,13 @@ VIDEOS: dict[str, VideoColumn] = {
     "bank": VideoColumn(np.dtype(np.int32), 2, "some int32 a video"),
 }
 
+# Where a dataset was built with sound (`--audio`): the videos' samples one after the other, 16 kHz mono, each video's
+# from the time of its first frame on.
+AUDIO, AUDIO_RATE = "audio", 16_000
+AUDIO_VIDEOS = {
+    name: VideoColumn(np.dtype(np.int64), 1, "an int64 a video") for name in ("first_sample", "sample_count")
+}
+
 # What a finished shard says of itself, for readers that know h5py alone: (axes, units) of every dataset. Nothing here
 # reads these attributes: shards of earlier versions have none.
 DESCRIBED: dict[str, tuple[str, str]] = {
@@ -83,6 +90,11 @@ DESCRIBED: dict[str, tuple[str, str]] = {
     "videos/first_row": ("video", "number of a row: where the video's rows begin"),
     "videos/row_count": ("video", "rows"),
     "videos/bank": ("video, image of the bank (most closed mouth first)", "numbers of rows"),
+}
+DESCRIBED_AUDIO: dict[str, tuple[str, str]] = {
+    AUDIO: ("sample", f"16-bit levels, {AUDIO_RATE} a second, mono"),
+    "videos/first_sample": ("video", "number of a sample: that of the time of the video's first row"),
+    "videos/sample_count": ("video", "samples, to the end of its last row; 0 where it has no sound"),
 }
 READ_WITH = "import h5py, hdf5plugin"
 READ_JPEG = (
@@ -128,6 +140,8 @@ class VideoEntry:
     first_row: int
     row_count: int
     bank: tuple[int, ...]  # rows of the shard's `frames`, most closed mouth first
+    first_sample: int = 0  # of the shard's `audio`, if it has one
+    sample_count: int = 0
 
 
 def _are_maps(values: np.ndarray[Any, Any]) -> bool:

@@ -32,6 +32,8 @@ from pipeline.rules import (
     text,
 )
 from pipeline.shards.schema import (
+    AUDIO,
+    AUDIO_VIDEOS,
     DATASET_SCHEMA,
     FRAME_SIZES,
     IMAGES,
@@ -142,7 +144,8 @@ def check_shard(file: h5py.File, path: Path) -> Size:
     rows = _rows_of(file, path)
     side = _frame_size_of(file, path)
     fixed_bytes = sum(_row_bytes(name, side) for name in ROWS if name not in IMAGES)
-    most_bytes = rows * sum(_row_bytes(name, side) for name in ROWS) * 2 + SLACK_BYTES
+    sound = _check_audio(file, size, path)
+    most_bytes = rows * sum(_row_bytes(name, side) for name in ROWS) * 2 + sound + SLACK_BYTES
     _expect(rows * fixed_bytes <= size, path, f"{rows} rows must have {rows * fixed_bytes} bytes or more, got {size}")
     _expect(size <= most_bytes, path, f"{rows} rows must have at most {most_bytes} bytes, got {size}")
     for name, (_, kind) in ROWS.items():
@@ -178,8 +181,8 @@ def check_values(name: str, values: npt.NDArray[Any], path: Path) -> None:
         raise DatasetError(f"{path}: {name} must be {rule.words}; {REMEDY}")
 
 
-def check_entries(entries: Sequence[VideoEntry], rows: int, path: Path) -> None:
-    """Hold the videos of a shard against its rows.
+def check_entries(entries: Sequence[VideoEntry], rows: int, samples: int, path: Path) -> None:
+    """Hold the videos of a shard against its rows and its samples of sound.
 
     Raises:
         DatasetError: a name, count or row is out of its range, or ids repeat.
@@ -191,6 +194,10 @@ def check_entries(entries: Sequence[VideoEntry], rows: int, path: Path) -> None:
         first, last = entry.first_row, entry.first_row + entry.row_count
         _expect(is_number(entry.fps) and 0 <= entry.fps < 1e5, here, f"fps must be in [0, 100000), got {entry.fps:g}")
         _expect(0 <= first < last <= rows, here, f"its rows must lie within the shard's {rows}, got {first} to {last}")
+        begin, end = entry.first_sample, entry.first_sample + entry.sample_count
+        _expect(
+            0 <= begin <= end <= samples, here, f"its sound must lie within {samples} samples, got {begin} to {end}"
+        )
         inside = all(first <= row < last for row in entry.bank)
         _expect(inside, here, f"its bank must lie within its rows {first} to {last - 1}, got {entry.bank!r:.60}")
     ids = {entry.id for entry in entries}
@@ -272,7 +279,8 @@ def _check_videos(file: h5py.File, rows: int, size: int, path: Path) -> None:
     """The shapes and types of the `videos/` group, and the length of its strings, which HDF5 would fetch unasked."""
     group = h5py.h5g.open(file.id, b"videos")
     counts = set()
-    for name, rule in VIDEOS.items():
+    columns = {**VIDEOS, **(AUDIO_VIDEOS if AUDIO.encode() in file.id else {})}
+    for name, rule in columns.items():
         dataset = h5py.h5d.open(group, name.encode())
         filters = _check_storage(dataset, f"videos/{name}", path)
         shape, dtype = dataset.shape, dataset.dtype
@@ -286,6 +294,18 @@ def _check_videos(file: h5py.File, rows: int, size: int, path: Path) -> None:
             _expect(1 <= shape[1] <= MOST_BANK, path, f"videos/{name} must have 1 to {MOST_BANK} rows, got {shape[1]}")
     fits = len(counts) == 1 and 0 <= min(counts) <= max(rows, 1)
     _expect(fits, path, f"videos/ must hold at most {rows} videos in each column, got {sorted(counts)}")
+
+
+def _check_audio(file: h5py.File, size: int, path: Path) -> int:
+    """The bytes of the sound, if there is any: plain 16-bit samples that lie in the file."""
+    if AUDIO.encode() not in file.id:
+        return 0
+    dataset = h5py.h5d.open(file.id, AUDIO.encode())
+    filters, shape = _check_storage(dataset, AUDIO, path), dataset.shape
+    contiguous = dataset.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
+    fits = dataset.dtype == np.int16 and len(shape) == 1 and contiguous and not filters
+    _expect(fits and 2 * shape[0] <= size, path, f"{AUDIO} must be plain int16 samples, got {shape} {dataset.dtype}")
+    return int(2 * shape[0])
 
 
 def _check_strings(dataset: h5py.h5d.DatasetID, name: str, size: int, path: Path) -> None:

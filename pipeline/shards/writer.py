@@ -16,7 +16,10 @@ from pipeline.files import atomic_write
 from pipeline.shards import jpeg
 from pipeline.shards.reader import open_shard, proven_entries, read_entries
 from pipeline.shards.schema import (
+    AUDIO,
+    AUDIO_VIDEOS,
     DESCRIBED,
+    DESCRIBED_AUDIO,
     FRAME_SIZE,
     IMAGES,
     K_FILTERS,
@@ -54,6 +57,7 @@ def write_shard(
     storage: str = "raw",
     attributes: Mapping[str, str] | None = None,
     frame_size: int = FRAME_SIZE,
+    audio: npt.NDArray[np.int16] | None = None,
 ) -> None:
     """Write a shard of one video, atomically, a frame at a time.
 
@@ -65,13 +69,15 @@ def write_shard(
         storage: a key of `STORAGES`.
         attributes: settings worth keeping with the file.
         frame_size: side of the frames, pixels.
+        audio: (m,) 16 kHz from the time of the first row on, m 0 where the video has none; None: no video has any.
 
     Raises:
         ValueError: fewer or more rows than `video.row_count`.
     """
+    samples = None if audio is None else len(audio)
     with (
         atomic_write(path) as temporary,
-        _create(temporary, video.row_count, k_levels, storage, frame_size, attributes) as file,
+        _create(temporary, video.row_count, k_levels, storage, frame_size, samples, attributes) as file,
     ):
         small = _SmallColumns(file)
         images = {name: _ImageColumn(file[name]) for name in IMAGES}
@@ -85,7 +91,9 @@ def write_shard(
         if count < video.row_count:
             raise ValueError(f"{video.id}: must have {video.row_count} rows, got {count}")
         small.flush()
-        _write_entries(file, [video])
+        if audio is not None:
+            file[AUDIO][:] = audio
+        _write_entries(file, [replace(video, first_sample=0, sample_count=samples or 0)])
 
 
 class _SmallColumns:
@@ -152,24 +160,26 @@ def merge_shards(path: Path, parts: Sequence[Path | Part], attributes: Mapping[s
     """
     proven_entries([part.shard if isinstance(part, Part) else part for part in parts])
     entries: list[VideoEntry] = []
-    pieces: list[tuple[Path, slice]] = []
-    total = 0
+    pieces: list[tuple[Path, VideoEntry]] = []
+    total, samples, with_audio = 0, 0, False
     for part in parts:
         shard = part.shard if isinstance(part, Part) else part
         with open_shard(shard) as source:
             for entry in _wanted(source, part):
                 bank = tuple(row - entry.first_row + total for row in entry.bank)
-                entries.append(replace(entry, first_row=total, bank=bank))
-                pieces.append((shard, slice(entry.first_row, entry.first_row + entry.row_count)))
-                total += entry.row_count
+                entries.append(replace(entry, first_row=total, bank=bank, first_sample=samples))
+                pieces.append((shard, entry))
+                total, samples = total + entry.row_count, samples + entry.sample_count
+            with_audio = with_audio or AUDIO in source
             levels, storage, size = source["k_levels"][:], source.attrs["storage"], source["frames"].shape[1]
-    with atomic_write(path) as temporary, _create(temporary, total, levels, storage, size, attributes) as file:
-        for (shard, rows), entry in zip(pieces, entries, strict=True):
+    sound = samples if with_audio else None
+    with atomic_write(path) as temporary, _create(temporary, total, levels, storage, size, sound, attributes) as file:
+        for (shard, there), entry in zip(pieces, entries, strict=True):
             with open_shard(shard) as source:
                 same = source.attrs["storage"] == storage and source["frames"].shape[1] == size
                 if not (same and np.array_equal(source["k_levels"][:], levels)):
                     raise ValueError(f"{shard}: frame size, storage or K levels differ from those of {pieces[-1][0]}")
-                _append(file, source, entry.first_row, rows)
+                _append(file, source, entry, there)
         _write_entries(file, entries)
         _describe(file, storage)
 
@@ -184,7 +194,11 @@ def _wanted(source: h5py.File, part: Path | Part) -> list[VideoEntry]:
     return found
 
 
-def _append(file: h5py.File, source: h5py.File, first: int, rows: slice) -> None:
+def _append(file: h5py.File, source: h5py.File, entry: VideoEntry, there: VideoEntry) -> None:
+    first, rows = entry.first_row, slice(there.first_row, there.first_row + there.row_count)
+    if there.sample_count:
+        samples = source[AUDIO][there.first_sample : there.first_sample + there.sample_count]
+        file[AUDIO][entry.first_sample : entry.first_sample + entry.sample_count] = samples
     for name in ROWS:
         if name in IMAGES:
             _copy_chunks(source[name].id, file[name].id, first, rows)
@@ -206,6 +220,7 @@ def _create(
     k_levels: npt.NDArray[np.float32],
     storage: str,
     frame_size: int,
+    samples: int | None,
     attributes: Mapping[str, str] | None,
 ) -> Iterator[h5py.File]:
     with Sink(path) as sink, h5py.File(sink, "w", libver=("v110", "v110")) as file:
@@ -219,6 +234,8 @@ def _create(
             filters = frame_filters(storage, frame_size) if name == "frames" else K_FILTERS if name == "k_codes" else {}
             file.create_dataset(name, (rows, *shape), dtype, chunks=(chunk, *shape), **filters)
         file["k_levels"] = k_levels
+        if samples is not None:
+            file.create_dataset(AUDIO, (samples,), np.int16)
         yield file
 
 
@@ -230,6 +247,9 @@ def _write_entries(file: h5py.File, entries: Sequence[VideoEntry]) -> None:
         group.create_dataset(name, data=data, dtype=text)
     for name in ("first_row", "row_count"):
         group.create_dataset(name, data=np.array([getattr(entry, name) for entry in entries], np.int32))
+    if AUDIO in file:
+        for name, column in AUDIO_VIDEOS.items():
+            group.create_dataset(name, data=np.array([getattr(entry, name) for entry in entries], column.kind))
     group.create_dataset("fps", data=np.array([entry.fps for entry in entries], np.float64))
     group.create_dataset("bank", data=np.array([entry.bank for entry in entries], np.int32))
 
@@ -237,6 +257,6 @@ def _write_entries(file: h5py.File, entries: Sequence[VideoEntry]) -> None:
 def _describe(file: h5py.File, storage: str) -> None:
     file.attrs["read_with"] = READ_JPEG if storage == "jpeg" else READ_WITH
     file.attrs["layout"] = LAYOUT
-    for name, (axes, units) in DESCRIBED.items():
+    for name, (axes, units) in {**DESCRIBED, **(DESCRIBED_AUDIO if AUDIO in file else {})}.items():
         file[name].attrs["axes"] = axes
         file[name].attrs["units"] = units
