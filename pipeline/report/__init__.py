@@ -65,7 +65,7 @@ def _page(gathered: Gathered, sources: Path | None, pictures: int, clips: int, p
             f"{len(played)} of {arrived} videos have a clip ({size / 1e6:.1f} MB in all, at most "
             f"{MOST_BYTES // 1000} kB each): those with signs first, then one of each speaker"
         )
-    data = page_data(entries, signs, shown, played)
+    data = page_data(entries, signs, shown, played, gathered.dataset.frame_size)
     data["acting"] = acting_data(gathered.dataset.root, [entry.id for entry in entries], *left_out(gathered.dataset))
     data["digest"] = gathered.dataset.digest
     return render(gathered, drop_examples(gathered, sources, progress), data)

@@ -28,6 +28,7 @@ NUMBERS = (
     *("face_width_px", "scale", "padding"),
     *(f"dropped_{reason}" for reason in DROP_REASONS),
 )
+SOUND_NUMBERS = ("sound_correlation", "sound_best_correlation", "sound_lag_ms")  # of a dataset that keeps it
 MOST_NUMBER = 1e9
 LOOK_FRAMES = 3  # of the bank, by which a face is compared: the less open ones, where the mouth says least
 
@@ -40,6 +41,7 @@ class Measures:
     first_row: int
     bank: tuple[int, ...]  # rows of the video, counted from its first
     openness: npt.NDArray[np.float32]  # (n,) crop pixels
+    loudness: npt.NDArray[np.float32] | None  # (n,) of the sound of each frame, 0 to 1; None where there is none
     frame_index: npt.NDArray[np.int32]  # (n,)
     jitter: float  # per cent of the distance between the outer eye corners
     jumps: int  # steps of the face beyond measures.JUMP
@@ -142,10 +144,24 @@ def _entry(row: Mapping[str, Any], found: Measures | None, score: float | None) 
         warning=row["warning"],
         path=row["path"],
         sha256=row["sha256"],
-        numbers={name: float(row[name]) for name in NUMBERS},
+        numbers={name: float(row[name]) for name in NUMBERS} | _sound_numbers(row),
         measures=found if arrived else None,
         score=score if arrived else None,
     )
+
+
+def _sound_numbers(row: Mapping[str, Any]) -> dict[str, float]:
+    """What the manifest says of the sound, where it says anything."""
+    found = {name: pandas.to_numeric(row.get(name), errors="coerce") for name in SOUND_NUMBERS}
+    known = all(value is not None and np.isfinite(value) for value in found.values())
+    return {name: float(value) for name, value in found.items()} if known else {}
+
+
+def _loudness(reader: ShardReader, video: VideoEntry, rows: slice) -> npt.NDArray[np.float32] | None:
+    samples = reader.audio(video.first_sample, video.sample_count)
+    if samples is None or not len(samples) or video.fps <= 0:
+        return None
+    return measures.loudness(samples, reader.pts_seconds(rows), video.fps)
 
 
 def _low_score(track: Track | None) -> float | None:
@@ -182,6 +198,7 @@ def _measure(reader: ShardReader, video: VideoEntry) -> Measures:
         first_row=video.first_row,
         bank=bank,
         openness=reader.mouth_openness(rows),
+        loudness=_loudness(reader, video, rows),
         frame_index=frame_index,
         jitter=measures.jitter(points, frame_index),
         jumps=int((known > measures.JUMP).sum()),

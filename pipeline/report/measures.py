@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.decode import SOUND_RATE, Samples
 from pipeline.geometry import LIP_BOTTOM_OUTER, NOSE_TIP, Points, eye_distance, eyes_midpoint, face_width
 
 JUMP = 0.15  # of the face's width from one frame to the next: nobody moves so far, a track that changes faces does
@@ -112,6 +113,21 @@ def face_look(frame: npt.NDArray[np.uint8], points: Points) -> npt.NDArray[np.fl
     look[..., 0] -= look[..., 0].mean()
     look[..., 1:] -= 2 * 128
     return np.asarray(look.ravel() / max(float(np.linalg.norm(look)), 1e-6), np.float32)
+
+
+def loudness(samples: Samples, seconds: npt.NDArray[np.float64], fps: float) -> npt.NDArray[np.float32]:
+    """How loud the sound of each frame is, as a share of the loudest: (n,) float32.
+
+    Args:
+        samples: (m,) int16 from the time of the first frame on.
+        seconds: (n,) times of the frames.
+        fps: of which each lasts one.
+    """
+    squares = np.concatenate([[0.0], np.cumsum(samples.astype(np.float64) ** 2)])
+    first = np.clip(np.rint((seconds - seconds[0]) * SOUND_RATE).astype(int), 0, len(samples))
+    last = np.clip(first + round(SOUND_RATE / fps), 0, len(samples))
+    power = (squares[last] - squares[first]) / np.maximum(last - first, 1)
+    return np.asarray(np.sqrt(power / max(float(power.max()), 1.0)), np.float32)
 
 
 def timeline(

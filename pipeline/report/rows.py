@@ -14,6 +14,7 @@ from pipeline.report import measures
 from pipeline.report.clips import PageClip
 from pipeline.report.gather import Entry
 from pipeline.report.suspicion import KINDS, Sign, gravity
+from pipeline.shards import FRAME_SIZE
 
 # One character a level of the openness; none that JSON, HTML or a script would need to escape.
 LEVELS = string.digits + string.ascii_letters + "!#$%()*+,-.:;=?@[]^_`{|}~"
@@ -81,6 +82,7 @@ def page_data(
     signs: Sequence[Sequence[Sign]],
     pictures: Mapping[int, Mapping[str, Any]],
     clips: Mapping[int, PageClip] | None = None,
+    frame_size: int = FRAME_SIZE,
 ) -> dict[str, Any]:
     """What the page's script needs to show, as plain JSON values; videos as columns, which are half as long as rows."""
     splits = sorted({entry.split for entry in entries})
@@ -100,6 +102,7 @@ def page_data(
         "sharpness": [_plain(entry.measures.sharpness if entry.measures else None, 0) for entry in entries],
         "signs": [[[kinds.index(sign.kind), sign.text, sign.other] for sign in ours] or 0 for ours in signs],
         "trace": [_trace(entry, place in pictures) for place, entry in enumerate(entries)],
+        "sound": [_sound(entry, place in pictures) for place, entry in enumerate(entries)],
     }
     for column, (name, decimals) in _NUMBERS.items():
         columns[column] = [_plain(entry.numbers[name], decimals) for entry in entries]
@@ -108,6 +111,7 @@ def page_data(
         "speakers": speakers,
         "kinds": [label for _, label in KINDS.values()],
         "levels": LEVELS,
+        "frameSize": frame_size,
         "first": by_gravity(signs),
         "videos": columns,
         "pictures": {str(place): shown for place, shown in sorted(pictures.items())},
@@ -133,6 +137,16 @@ def _trace(entry: Entry, shown: bool) -> Any:
     letters = [GAP if math.isnan(step) else LEVELS[round(step)] for step in steps.tolist()]
     bank = [[int(found.frame_index[row]), round(float(found.openness[row]), 1)] for row in found.bank]
     return [round(low, 2), round(high, 2), "".join(letters), *np.ravel(bank).tolist()]
+
+
+def _sound(entry: Entry, shown: bool) -> Any:
+    """The loudness over time as characters, as the trace is; 0 for none."""
+    found = entry.measures
+    if found is None or found.loudness is None:
+        return 0
+    points = TRACE_POINTS_SHOWN if shown else TRACE_POINTS
+    line = measures.timeline(found.loudness, found.frame_index, int(entry.numbers["frames_seen"]), points)
+    return "".join(GAP if math.isnan(each) else LEVELS[round(each * (len(LEVELS) - 1))] for each in line.tolist())
 
 
 def _plain(value: float | None, decimals: int) -> float | int | None:

@@ -22,6 +22,9 @@ SHORT = 25  # frames
 # Likeness of bank pictures and of faces, and correlation of openness, from which a video is a copy of another.
 SAME_PICTURES, SAME_FACE, SAME_TRACE = 0.8, 0.95, 0.9
 TRACE_POINTS = 64
+# Of sound and mouth (`pipeline.preparing.sound`): a lag, how poorly they agree without it and how much better with it;
+# and a best agreement that is weak at any lag (benchmarks/sound.py).
+LAGS_MS, POOR, BETTER, WEAK = 100.0, 0.35, 0.15, 0.25
 STRANGER = 2.0  # times as far from the own speaker's other videos as from another speaker's
 ENOUGH_VIDEOS = 3  # of one speaker, to know what the face looks like
 BLOCK = 1024  # videos compared with all others at a time
@@ -32,6 +35,7 @@ KINDS: dict[str, tuple[float, str]] = {
     "stranger": (5, "another face"),
     "people": (4, "several people"),
     "jumps": (4, "jumps"),
+    "sound": (3, "sound and mouth"),
     "score": (3, "low score"),
     "drops": (3, "many drops"),
     "shaky": (2, "shaky landmarks"),
@@ -95,6 +99,10 @@ def _own_signs(entry: Entry, own: Measures, usual_sharpness: float) -> Iterator[
     low, high = np.percentile(own.openness, [5, 95])
     if high - low < STILL:
         yield Sign("still", f"the mouth's openness varies by {high - low:.1f} px only", STILL / max(high - low, 0.5))
+    if "sound_correlation" in numbers:
+        doubt = sound_doubt(numbers["sound_correlation"], numbers["sound_best_correlation"], numbers["sound_lag_ms"])
+        if doubt is not None:
+            yield doubt
     # Of who is seen.
     if numbers["people"] > 1:
         dropped_others = numbers["dropped_other_person"]
@@ -112,6 +120,22 @@ def _own_signs(entry: Entry, own: Measures, usual_sharpness: float) -> Iterator[
         yield Sign("short", f"{numbers['frames_kept']:.0f} frames only", SHORT / max(numbers["frames_kept"], 1.0))
     if entry.warning:
         yield Sign("warning", f"the decoder complained: {entry.warning}", 1)
+
+
+def sound_doubt(correlation: float, best: float, lag_ms: float) -> Sign | None:
+    """Whether a video's sound is late, early, or another's.
+
+    Args:
+        correlation: of openness and loudness as they are.
+        best: the highest at any lag.
+        lag_ms: where that is.
+    """
+    if abs(lag_ms) >= LAGS_MS and correlation < POOR and best - correlation > BETTER and best >= WEAK:
+        text = f"the sound seems {abs(lag_ms):.0f} ms {'late' if lag_ms > 0 else 'early'} (it agrees with the mouth by "
+        return Sign("sound", f"{text}{best:.2f} there, {correlation:.2f} as it is)", abs(lag_ms) / LAGS_MS)
+    if best < WEAK:
+        return Sign("sound", f"sound and mouth hardly agree ({best:.2f} at best): dubbed?", WEAK / max(best, 0.05))
+    return None
 
 
 def _copies(entries: Sequence[Entry]) -> Iterator[tuple[int, Sign]]:

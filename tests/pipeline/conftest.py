@@ -62,7 +62,7 @@ def run_ffmpeg() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def drawn(sample_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample corpus as a finished dataset: not to be changed."""
+    """The sample corpus as a finished dataset, with sound: not to be changed."""
     from pipeline.building import finish
     from pipeline.building.chunk import build_chunk
     from pipeline.building.plan import make_plan
@@ -70,7 +70,7 @@ def drawn(sample_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pipeline.settings import Settings
 
     out = tmp_path_factory.mktemp("drawn")
-    plan = make_plan("timit", scan_timit(sample_root), Settings(storage="lz4"))
+    plan = make_plan("timit", scan_timit(sample_root), Settings(storage="lz4", audio=True))
     for chunk in plan.chunks:
         build_chunk(out, sample_root, chunk, plan.settings, None)
     finish.finish(out, sample_root, plan, max_failures=0)

@@ -1,4 +1,4 @@
-// The openness of a mouth over time, and the face with its landmarks.
+// The openness of a mouth and the loudness of its sound over time, and the face with its landmarks.
 
 const LEAST_RANGE = 10; // pixels of openness that the height stands for: a still mouth must look still
 
@@ -20,12 +20,14 @@ function drawTrace(place, width) {
   }));
   const seconds = videos.fps[place] ? frames / videos.fps[place] : null;
   const label =
-    `Openness of the mouth over time, ${low.toFixed(1)} to ${high.toFixed(1)} px; ` +
+    `Openness of the mouth over time, ${low.toFixed(1)} to ${high.toFixed(1)} px` +
+    `${videos.sound[place] ? ", and below it how loud the sound is" : ""}; ` +
     `the bank's frames are ${bank.filter((_, index) => index % 2 === 0).join(", ")}`;
   return svg(
     "svg",
     { class: "trace", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
     [low, most].map((open) => svg("line", { class: "grid", x1: box.left, x2: box.right, y1: y(open), y2: y(open) })),
+    videos.sound[place] ? svg("path", { class: "sound", d: soundPath(videos.sound[place], x, box.bottom, box.bottom - box.top) }) : null,
     svg("path", { class: "line", d: tracePath(letters, x, level) }),
     picks.map(({ left, top }) => svg("line", { class: "stem", x1: left, x2: left, y1: box.bottom, y2: top })),
     picks.map(({ left, top }) => svg("circle", { class: "pick", cx: left, cy: top, r: 4 })),
@@ -63,6 +65,19 @@ function tracePath(letters, x, level) {
   return path;
 }
 
+/** Upright strokes from the bottom, as high as the sound is loud; none where frames were dropped. */
+function soundPath(letters, x, bottom, height) {
+  let path = "";
+  for (let index = 0; index < letters.length; index++) {
+    const number = data.levels.indexOf(letters[index]);
+    if (number > 0) {
+      const across = x(index / Math.max(letters.length - 1, 1)).toFixed(1);
+      path += `M${across} ${bottom}V${(bottom - (number / (data.levels.length - 1)) * height).toFixed(1)}`;
+    }
+  }
+  return path;
+}
+
 // dlib's 68 points as lines: first, last, whether closed.
 const FEATURES = [[0, 16], [17, 21], [22, 26], [27, 30], [31, 35], [36, 41, true], [42, 47, true], [48, 59, true], [60, 67, true]];
 
@@ -75,7 +90,7 @@ function drawLandmarks(points) {
     return svg("path", { d: `M${corners.join("L")}${closed ? "Z" : ""}` });
   });
   const dots = Array.from({ length: points.length / 2 }, (_, index) => svg("circle", { cx: at(index)[0], cy: at(index)[1], r: 1.3 }));
-  return svg("svg", { viewBox: "0 0 224 224", "aria-hidden": "true" }, lines, dots);
+  return svg("svg", { viewBox: `0 0 ${data.frameSize} ${data.frameSize}`, "aria-hidden": "true" }, lines, dots);
 }
 
 function drawBank(place, numbered = false) {

@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import tarfile
+import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,10 @@ def test_webdataset_by_its_own_library(window: int, drawn: Path, tmp_path: Path)
             assert [ours[place] for place in about["bank"]] == [row for row in video.bank if row in ours]
             assert (about["speaker"], about["split"], about["origin"]) == (video.speaker, split, "unknown")
             assert sample["__key__"].startswith(clip_name(video))
+            with wave.open(io.BytesIO(sample["wav"])) as sound:
+                assert sound.getnframes() == round(16_000 * len(ours) / video.fps)
+                first = round(16_000 * float(np.subtract(*reader.pts_seconds([ours[0], rows[0]]))))
+                assert sound.readframes(800) == reader.audio(video.first_sample + first, 800).tobytes()
             seen.setdefault(about["id"], set()).update(ours)
     gc.collect()
     assert {name: len(numbers) for name, numbers in seen.items()} == {
@@ -130,10 +135,19 @@ def test_clips_are_films_of_the_crops_with_their_landmarks(drawn: Path, tmp_path
             assert np.abs(shown[7].astype(int) - reader.frames([rows[7]])[0]).mean() < 4
             with np.load(folder / "landmarks.npz") as arrays:
                 assert np.array_equal(arrays["landmarks"], reader.landmarks(rows))
-            assert (about["fps"], about["frames"], about["audio"]) == (video.fps, len(rows), None)
+            assert (about["fps"], about["frames"], about["audio"]) == (video.fps, len(rows), "audio.wav")
+            with wave.open(str(folder / "audio.wav")) as sound:
+                assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (16_000, 1, 2)
+                assert sound.getnframes() == round(16_000 * len(rows) / video.fps)
+                assert sound.readframes(8000) == reader.audio(video.first_sample, 8000).tobytes()
             assert about["origin"] == "synthetic"
             assert b"origin: synthetic" in (folder / "video.mp4").read_bytes()
-            assert sorted(path.name for path in folder.iterdir()) == ["clip.json", "landmarks.npz", "video.mp4"]
+            assert sorted(path.name for path in folder.iterdir()) == [
+                "audio.wav",
+                "clip.json",
+                "landmarks.npz",
+                "video.mp4",
+            ]
 
 
 @pytest.mark.usefixtures("libraries")

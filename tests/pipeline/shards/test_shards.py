@@ -59,6 +59,43 @@ def write(path: Path, count: int = 7, seed: int = 0, storage: str = "raw", name:
     return path
 
 
+def test_sound_round_trip_and_merge(tmp_path: Path) -> None:
+    """A video's samples come back from a merged shard; one without sound between them has none."""
+    sounds = [np.arange(1000, dtype=np.int16), np.zeros(0, np.int16), np.arange(500, 0, -1, dtype=np.int16)]
+    for number, sound in enumerate(sounds):
+        entry = VideoEntry(f"{number}.mp4", "a", "ab" * 32, 25.0, 0, 5, (0, 1, 2, 3, 4))
+        write_shard(tmp_path / f"{number}.h5", entry, rows(5, number), k_table().levels, audio=sound)
+    merge_shards(tmp_path / "all.h5", [tmp_path / f"{number}.h5" for number in range(3)])
+    with ShardReader(tmp_path / "all.h5") as reader:
+        assert [(entry.first_sample, entry.sample_count) for entry in reader.entries] == [
+            (0, 1000),
+            (1000, 0),
+            (1000, 500),
+        ]
+        for entry, sound in zip(reader.entries, sounds, strict=True):
+            assert np.array_equal(reader.audio(entry.first_sample, entry.sample_count), sound)
+    with ShardReader(write(tmp_path / "mute.h5")) as reader:
+        assert reader.audio(0, 1) is None
+
+
+@pytest.mark.parametrize("harm", ["range", "type", "filter", "column"])
+def test_harmed_sound_is_refused(harm: str, tmp_path: Path) -> None:
+    entry = VideoEntry("a.mp4", "a", "ab" * 32, 25.0, 0, 5, (0, 1, 2, 3, 4))
+    path = tmp_path / "a.h5"
+    write_shard(path, entry, rows(5), k_table().levels, audio=np.zeros(1000, np.int16))
+    with h5py.File(path, "r+") as file:
+        if harm == "range":
+            file["videos/sample_count"][0] = 1001
+        elif harm == "column":
+            del file["videos/first_sample"]
+        else:
+            del file["audio"]
+            how = {"compression": "gzip"} if harm == "filter" else {}
+            file.create_dataset("audio", data=np.zeros(1000, np.int16 if harm == "filter" else np.float32), **how)
+    with pytest.raises(DatasetError, match=r"a\.h5"), ShardReader(path) as reader:
+        reader.entries  # noqa: B018 - reads them
+
+
 LOSSLESS = [name for name in STORAGES if name != "jpeg"]
 
 
