@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.errors import DatasetError
 from pipeline.files import atomic_write, regular_size
-from pipeline.result import DROP_REASONS, VideoResult
+from pipeline.result import DROP_REASONS, SCORE_COLUMNS, VideoResult
 
 if TYPE_CHECKING:
     import pandas
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 MOST_BYTES = 64 << 20  # of a table; 100 000 videos take half of that
 MOST_COLUMNS = 200
 _FORMULA, _QUOTED_FORMULA = re.compile(r"'*[=+\-@\t\r]"), re.compile(r"'+[=+\-@\t\r]")
-SOUND = "sound_"  # begins the columns of datasets that keep it
 TEXT_COLUMNS = ("id", "speaker", "split", "path", "sha256", "shard", "status", "error", "note", "warning")
 
 
@@ -97,8 +96,8 @@ def result_of_row(row: Mapping[str, str]) -> VideoResult:
     values: dict[str, Any] = {name: row[name] for name in TEXT_COLUMNS if name not in ("path", "shard")}
     values |= {name: int(row[name]) for name in ("width", "height", "frames_seen", "frames_kept", "frames_other_faces")}
     values |= {name: float(row[name]) for name in ("fps", "face_width_px", "scale", "padding")}
-    sound = {name: float(cell) for name, cell in row.items() if name.startswith(SOUND) and cell}
-    return VideoResult(**values, drops=drops, sound=sound)
+    scores = {name: float(row[name]) for name in SCORE_COLUMNS if row.get(name)}
+    return VideoResult(**values, drops=drops, scores=scores)
 
 
 def read_rows(path: Path) -> Iterator[dict[str, str]]:
@@ -146,7 +145,7 @@ def _columns(result: VideoResult, root: Path, shard: str | None) -> dict[str, An
         "face_width_px": result.face_width_px,
         "scale": result.scale,
         "padding": result.padding,
-        **result.sound,
+        **result.scores,
         "shard": shard if arrived else "",
         "status": result.status,
         "error": _without_root(result.error, root),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +13,15 @@ from pipeline.files import atomic_write, read_json
 from pipeline.rules import NAME, RELATIVE_PATH, SPLIT, Rule, from_json, is_number
 
 DROP_REASONS = ("no_face", "too_small", "out_of_frame", "other_person", "corrupt", "excluded")
+# Scores of frames (`pipeline.preparing.scores`), of videos, and of their sound (`pipeline.preparing.sound`).
+FRAME_SCORES = ("movement", "orientation", "completeness", "resolution", "rotation")
+SOUND_SCORES = ("sound_seconds", "sound_correlation", "sound_best_correlation", "sound_lag_ms")
+SCORE_COLUMNS = (
+    *(f"{name}_{kind}" for name in FRAME_SCORES for kind in ("mean", "min")),
+    *("consistency", "sharpness", "exposure"),
+    *SOUND_SCORES,
+)
+REQUIRED = "required"  # why a video is left out that `--require` does not want; no fault of the video's
 # Reasons that may lie in the circumstances: such videos are tried again as long as the build is unfinished.
 TRANSIENT_REASONS = ("changed", "crashed", "timeout", "vanished")
 
@@ -47,7 +55,7 @@ class VideoResult:
     face_width_px: float = 0.0
     scale: float = 0.0
     padding: float = 0.0
-    sound: dict[str, float] = field(default_factory=dict)  # by column of the manifest, where sound was kept
+    scores: dict[str, float] = field(default_factory=dict)  # by `SCORE_COLUMNS`, those that were asked for
     path: str = ""  # below the corpus root, where the id says more than that
     stamp: str = ""  # of the source as it was read (`content.stamp_of`)
     excluded: list[list[int]] = field(default_factory=list)  # first and last number of stretches left out on request
@@ -114,8 +122,8 @@ def check_result(result: VideoResult) -> None:
     for name, rule in _RULES.items():
         if not rule.holds(getattr(result, name)):
             raise ValueError(f"{name} must be {rule.words}")
-    if not all(re.fullmatch("[a-z_]{1,40}", name) and math.isfinite(value) for name, value in result.sound.items()):
-        raise ValueError("sound must be finite numbers by name")
+    if not all(name in SCORE_COLUMNS and math.isfinite(value) for name, value in result.scores.items()):
+        raise ValueError("scores must be finite numbers by name")
     if result.path and not RELATIVE_PATH.holds(result.path):
         raise ValueError(f"path must be {RELATIVE_PATH.words}")
     if not all(len(stretch) == 2 for stretch in result.excluded):

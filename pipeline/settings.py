@@ -21,7 +21,7 @@ SCENES = ("main", "keep")
 AFTER_DAMAGE = ("keep", "drop")
 # Settings that came later. At their defaults, which are what was before, digests, and with them the names and bytes of
 # shards, stay what they were.
-_LATER = ("frame_size", "audio")
+_LATER = ("frame_size", "audio", "scores", "require")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Settings:
     scenes: str = "main"  # of a video of several people: those of the "main" one, or "keep" all
     after_damage: str = "keep"  # or "drop" what follows a corrupt frame up to the next key frame
     audio: bool = False  # keep the first sound track beside the frames
+    scores: bool = False  # score heads and pictures, for the manifest
+    require: str = ""  # conditions on those scores, without which a video is left out
     storage: str = "zstd"  # compression of frames
     track: TrackSettings = field(default_factory=TrackSettings)
 

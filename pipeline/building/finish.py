@@ -20,7 +20,7 @@ from pipeline.errors import BuildError, DatasetError
 from pipeline.files import atomic_write, drop_own_file, is_own_file, sha256_of, walk_own
 from pipeline.layout import DATASET_FILE, MANIFEST_FILE, SHARDS, chunk_file
 from pipeline.manifest import ManifestRow, write_manifest
-from pipeline.result import DROP_REASONS, VideoResult
+from pipeline.result import DROP_REASONS, REQUIRED, VideoResult
 from pipeline.shards import dataset_digest, open_dataset
 from pipeline.shards.dataset import contents_digest
 from pipeline.shards.schema import DATASET_SCHEMA, SHARD_NAME
@@ -172,8 +172,9 @@ def _same_content(results: Iterable[VideoResult]) -> list[str]:
 
 
 def _verdict(out: Path, results: Sequence[VideoResult], max_failures: float) -> BuildError | None:
-    failed = [result for result in results if result.status != "ok"]
-    if len(failed) < len(results) and len(failed) <= max_failures * len(results):
+    lost = [result for result in results if result.status != "ok"]
+    failed = [result for result in lost if result.reason != REQUIRED]  # those are as the user wants it
+    if len(lost) < len(results) and len(failed) <= max_failures * len(results):
         return None
     reasons = Counter(result.reason for result in failed)
     listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())

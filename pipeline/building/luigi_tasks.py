@@ -24,6 +24,7 @@ from pipeline.corpora import Source, as_inventory
 from pipeline.errors import InputError
 from pipeline.layout import DATASET_FILE
 from pipeline.preparing.video import load_models
+from pipeline.result import SOUND_SCORES
 from pipeline.run_file import RUN_FILE, task_table, write_run_file
 from pipeline.settings import AFTER_DAMAGE, CENTRE_NAMES, SCENES, Settings, digest_of
 from pipeline.shards.dataset import BANKS_FROM, open_dataset
@@ -112,6 +113,14 @@ class Build(luigi.Task):  # type: ignore[misc]
     )
     smooth_centres = luigi.FloatParameter(default=0.0, description="the same for the crop's centre alone")
     audio = luigi.BoolParameter(description="keep each video's first sound track beside its frames: 16 kHz, mono")
+    scores = luigi.BoolParameter(
+        description="score heads and pictures, columns of the manifest: movement, orientation, completeness, "
+        "resolution, rotation, consistency (as TalkVid has them), sharpness, exposure"
+    )
+    require = luigi.Parameter(
+        default="",
+        description="leave out videos whose scores are not so: 'orientation_min >= 30, movement_mean >= 80'",
+    )
     storage = luigi.ChoiceParameter(
         choices=tuple(STORAGES),
         default=_DEFAULT.storage,
@@ -180,6 +189,8 @@ class Build(luigi.Task):  # type: ignore[misc]
             smooth_landmarks=self.smooth_landmarks,
             smooth_centres=self.smooth_centres,
             audio=self.audio,
+            scores=self.scores,
+            require=self.require,
             storage=self.storage,
             track=TrackSettings(subpixel=self.subpixel_landmarks),
         )
@@ -210,8 +221,16 @@ class Build(luigi.Task):  # type: ignore[misc]
             raise InputError(f"--rank must be in [0, --num-ranks {self.num_ranks}), got {self.rank}")
         if self.joblib_backend == "dask" and not self.dask_scheduler:
             raise InputError("--joblib-backend dask needs --dask-scheduler host:port")
+        if self.require:
+            self._check_demands()
         _ = self._settings  # checked as they are made, before the corpus is looked through
         landmark_model_path(self._model)
+
+    def _check_demands(self) -> None:
+        from pipeline.preparing.scores import demands  # here: it loads OpenCV
+
+        if not self.audio and any(demand.column in SOUND_SCORES for demand in demands(self.require)):
+            raise InputError(f"--require {self.require!r} is about sound, which is not kept without --audio")
 
     @property
     def notes(self) -> dict[str, Any]:

@@ -25,10 +25,11 @@ from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.crop_plan import CropPlan, plan_crops
 from pipeline.preparing.k_map import k_codes, k_table, pixel_side
 from pipeline.preparing.regions import Box, RegionStore, keep_region
+from pipeline.preparing.scores import demands, head_scores, picture_scores
 from pipeline.preparing.sound import agreement, kept_sound
-from pipeline.result import VideoResult, blank, failed, load_result, save_result
+from pipeline.result import REQUIRED, VideoResult, blank, failed, load_result, save_result
 from pipeline.settings import Settings, digest_of
-from pipeline.shards import FrameRow, VideoEntry, write_shard
+from pipeline.shards import FrameRow, ShardReader, VideoEntry, write_shard
 from pipeline.track import WHOLE, Track, follow, load_track, save_track
 from pipeline.tracking.detection import load_detector
 from pipeline.tracking.landmark_model import landmark_model_path
@@ -152,17 +153,36 @@ def _prepare(
     levels = k_table(settings.k_gamma, settings.k_floor, pixel_side(size)).levels
     write_shard(files.shard, entry, rows, levels, settings.storage, frame_size=size, audio=sound and sound.samples)
     paddings = [crops.padding_fraction(cut.transform, size, *track.sizes[cut.frame].tolist()) for cut in cuts]
-    return replace(
+    result = replace(
         result,
         frames_other_faces=int((track.faces[kept] > 1).sum()),
         face_width_px=round(float(np.median(geometry.face_width(track.landmarks[kept]))), 2),
         padding=round(math.fsum(paddings) / len(paddings), 4),
-        sound={} if sound is None else _sound_columns(sound.samples, track, plan.kept),
         warning="; ".join(filter(None, (result.warning, sound.warning if sound else ""))),
     )
+    scores = _scores(files.shard, entry, track) if settings.scores or settings.require else {}
+    if sound is not None:
+        scores |= _sound_scores(sound.samples, track, plan.kept)
+    return _as_required(replace(result, scores=scores), files.shard, settings)
 
 
-def _sound_columns(samples: Samples, track: Track, kept: npt.NDArray[np.int64]) -> dict[str, float]:
+def _as_required(result: VideoResult, shard: Path, settings: Settings) -> VideoResult:
+    """The result, or that the user does not want such a video."""
+    unmet = [words for demand in demands(settings.require) if (words := demand.unmet(result.scores))]
+    if not unmet:
+        return result
+    shard.unlink(missing_ok=True)
+    return replace(result, status="failed", error=f"{REQUIRED}: {'; '.join(unmet)}")
+
+
+def _scores(shard: Path, entry: VideoEntry, track: Track) -> dict[str, float]:
+    """Of the head over all frames, and of the bank's pictures."""
+    with ShardReader(shard) as reader:
+        pictures = picture_scores(reader.frames(entry.bank), reader.landmarks(entry.bank))
+    return head_scores(track) | pictures
+
+
+def _sound_scores(samples: Samples, track: Track, kept: npt.NDArray[np.int64]) -> dict[str, float]:
     """What the manifest says of a video's sound."""
     found = agreement(samples, track.pts_seconds[kept], geometry.mouth_openness(track.landmarks[kept]))
     columns = {"sound_seconds": round(len(samples) / SOUND_RATE, 3)}

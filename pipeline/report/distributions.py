@@ -9,12 +9,27 @@ import numpy as np
 from pipeline.report.gather import Entry, Measures
 from pipeline.report.plots import Plot, Point
 
+# Columns of the manifest that a build may have been asked for: title, what is counted, unit, decimals.
+SCORES = (
+    ("orientation_mean", "Orientation", "100: into the camera; a video's mean", "", 1),
+    ("movement_mean", "Movement", "100: landmarks stand still; a video's mean", "", 1),
+    ("rotation_mean", "Rotation", "100: the head does not turn; a video's mean", "", 1),
+    ("resolution_mean", "Resolution", "30 × the face's share of the picture in %, at most 100", "", 1),
+    ("consistency", "Consistency", "100, less 20 for each frame with other than one face", "", 0),
+    ("exposure", "Exposure", "mean luma of the face", "of 255", 0),
+    ("sound_correlation", "Sound and mouth", "correlation of loudness and openness", "", 2),
+    ("sound_lag_ms", "Sound's lag", "where that is highest; above 0: late", "ms", 0),
+)
+
 
 def plots(entries: Sequence[Entry]) -> list[Plot]:
     """All distributions."""
 
     def row(name: str, scale: float = 1.0) -> Callable[[Entry, Measures], float | None]:
         return lambda entry, _: scale * entry.numbers[name]
+
+    def score(name: str) -> Callable[[Entry, Measures], float | None]:
+        return lambda entry, _: entry.numbers.get(name)
 
     def of_videos(
         title: str, note: str, unit: str, value: Callable[[Entry, Measures], float | None], decimals: int
@@ -26,6 +41,12 @@ def plots(entries: Sequence[Entry]) -> list[Plot]:
                 points.append(Point(number, place, short_name(entry)))
         return Plot(title, note, unit, np.array([point.value for point in points]), points, decimals)
 
+    known = {name for entry in entries if entry.measures for name in entry.numbers}
+    scored = [
+        of_videos(title, note, unit, score(name), decimals)
+        for name, title, note, unit, decimals in SCORES
+        if name in known
+    ]
     return [
         _openness(entries),
         of_videos("Range of the mouth", "5th to 95th percentile of a video's openness", "px", _range, 1),
@@ -40,6 +61,7 @@ def plots(entries: Sequence[Entry]) -> list[Plot]:
         of_videos("Sharpness", "edges against contrast within the face", "%", lambda _, found: found.sharpness, 0),
         of_videos("Frames a video", "kept", "", row("frames_kept"), 0),
         of_videos("Detector score", "a video's lowest tenth of frames", "", lambda entry, _: entry.score, 2),
+        *scored,
     ]
 
 

@@ -15,8 +15,9 @@ from pipeline import log
 from pipeline.errors import DatasetError
 from pipeline.layout import MANIFEST_FILE, WORK, track_file
 from pipeline.manifest import read_manifest
+from pipeline.preparing.scores import sharpness
 from pipeline.report import measures
-from pipeline.result import DROP_REASONS
+from pipeline.result import DROP_REASONS, SCORE_COLUMNS
 from pipeline.settings import digest_of
 from pipeline.shards import Dataset, ShardReader, VideoEntry
 from pipeline.shards.reader import proven_entries
@@ -28,7 +29,6 @@ NUMBERS = (
     *("face_width_px", "scale", "padding"),
     *(f"dropped_{reason}" for reason in DROP_REASONS),
 )
-SOUND_NUMBERS = ("sound_correlation", "sound_best_correlation", "sound_lag_ms")  # of a dataset that keeps it
 MOST_NUMBER = 1e9
 LOOK_FRAMES = 3  # of the bank, by which a face is compared: the less open ones, where the mouth says least
 
@@ -144,17 +144,16 @@ def _entry(row: Mapping[str, Any], found: Measures | None, score: float | None) 
         warning=row["warning"],
         path=row["path"],
         sha256=row["sha256"],
-        numbers={name: float(row[name]) for name in NUMBERS} | _sound_numbers(row),
+        numbers={name: float(row[name]) for name in NUMBERS} | _scores(row),
         measures=found if arrived else None,
         score=score if arrived else None,
     )
 
 
-def _sound_numbers(row: Mapping[str, Any]) -> dict[str, float]:
-    """What the manifest says of the sound, where it says anything."""
-    found = {name: pandas.to_numeric(row.get(name), errors="coerce") for name in SOUND_NUMBERS}
-    known = all(value is not None and np.isfinite(value) for value in found.values())
-    return {name: float(value) for name, value in found.items()} if known else {}
+def _scores(row: Mapping[str, Any]) -> dict[str, float]:
+    """The scores that a build was asked for, where the manifest knows them."""
+    found = {name: pandas.to_numeric(row[name], errors="coerce") for name in SCORE_COLUMNS if name in row}
+    return {name: float(value) for name, value in found.items() if np.isfinite(value)}
 
 
 def _loudness(reader: ShardReader, video: VideoEntry, rows: slice) -> npt.NDArray[np.float32] | None:
@@ -204,7 +203,7 @@ def _measure(reader: ShardReader, video: VideoEntry) -> Measures:
         jumps=int((known > measures.JUMP).sum()),
         largest_step=float(known.max(initial=0.0)),
         largest_at=int(np.nanargmax(steps)) + 1 if len(known) else 0,
-        sharpness=measures.sharpness(pictures, landmarks[list(bank)]),
+        sharpness=sharpness(pictures, landmarks[list(bank)]),
         hashes=measures.average_hash(pictures),
         look=look / max(float(np.linalg.norm(look)), 1e-6),
     )

@@ -58,25 +58,6 @@ def jitter(points: Points, frame_index: npt.NDArray[np.int32]) -> float:
     return float(100 * np.median(second) / np.sqrt(6) / np.median(eye_distance(points)))
 
 
-def sharpness(frames: npt.NDArray[np.uint8], landmarks: Points) -> float:
-    """Deviation of luma's Laplacian in per cent of luma's own, within the landmarks' box; the median over the frames.
-
-    Measured against the picture's own contrast, so that neither dim light nor dark skin counts as blur.
-
-    Args:
-        frames: (n, H, W, 3) uint8 RGB, n >= 1.
-        landmarks: (n, 68, 2) crop pixels.
-    """
-    values = []
-    for frame, points in zip(frames, landmarks, strict=True):
-        height, width = frame.shape[:2]
-        left, top = np.clip(np.floor(points.min(0)).astype(int), 0, (width - 3, height - 3))
-        right, bottom = np.clip(np.ceil(points.max(0)).astype(int), (left + 3, top + 3), (width, height))
-        luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[top:bottom, left:right]
-        values.append(100 * float(cv2.Laplacian(luma, cv2.CV_64F).std()) / max(float(luma.std()), 1.0))
-    return float(np.median(values))
-
-
 def average_hash(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
     """The average hashes of some pictures in one row of +1 and -1: (n, H, W, 3) -> (n · 64,) int8.
 

@@ -42,6 +42,7 @@ FAILURE_MEANINGS = {
     "changed": "the file changed while it was read",
     "vanished": "the file is gone or may not be read",
     "too_short": "fewer frames than a bank needs",
+    "required": "its scores are not what was asked for (--require)",
     "too_long": "more frames than are accepted of one video",
     **{reason: f"{meaning}, in too many frames" for reason, meaning in DROP_MEANINGS.items()},
 }

@@ -95,7 +95,7 @@ def test_a_video_without_sound_has_none_and_says_so(sample_root: Path, run_ffmpe
     run_ffmpeg("-i", drawn, "-an", "-c:v", "copy", tmp_path / "mute.mp4")
     source = Source("mute.mp4", "a", "train")
     result = prepare_video(tmp_path, source, SETTINGS, tmp_path / "work", None)
-    assert (result.sound, result.warning) == ({"sound_seconds": 0.0}, "mute.mp4: has no sound")
+    assert (result.scores, result.warning) == ({"sound_seconds": 0.0}, "mute.mp4: has no sound")
     with ShardReader(work_files(tmp_path / "work", source, SETTINGS).shard) as reader:
         assert reader.entries[0].sample_count == 0
         assert len(reader.audio(0, 0)) == 0

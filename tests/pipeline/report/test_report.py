@@ -20,6 +20,7 @@ from pipeline.__main__ import main
 from pipeline.decode import read_frames
 from pipeline.errors import DatasetError
 from pipeline.files import sha256_of
+from pipeline.preparing.scores import sharpness
 from pipeline.report import measures, write_report
 from pipeline.report.drops import drop_examples
 from pipeline.report.gather import gather
@@ -331,9 +332,9 @@ def test_sharpness_falls_with_blur() -> None:
     points = talking(2, 0)
     frames = np.stack([picture(p, SKINS["anna"]) for p in points])
     dim = (frames * 0.3 + 10).astype(np.uint8)
-    assert measures.sharpness(dim, points) == pytest.approx(measures.sharpness(frames, points), rel=0.2)
+    assert sharpness(dim, points) == pytest.approx(sharpness(frames, points), rel=0.2)
     blurred = np.stack([cv2.GaussianBlur(frame, (0, 0), 3) for frame in frames])
-    assert measures.sharpness(blurred, points) < 0.5 * measures.sharpness(frames, points)
+    assert sharpness(blurred, points) < 0.5 * sharpness(frames, points)
 
 
 def test_outliers_link_to_their_video() -> None:
