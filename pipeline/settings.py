@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.errors import DatasetError, InputError
 from pipeline.rules import from_json
 from pipeline.shards.schema import FRAME_SIZE, FRAME_SIZES, STORAGES
-from pipeline.tracking import TrackSettings
+from pipeline.tracking.settings import TRACKER_VERSION, TrackSettings
 
 BANK_SIZE = 5  # N of the paper
 CENTRE_NAMES = ("nose", "eyes")
@@ -42,7 +42,8 @@ class Settings:
     smooth_centres: float = 0.0  # the same, over the crop's centre alone
     min_seconds: float = 0.0  # of kept frames; a video with less is left out
     scenes: str = "main"  # of a video of several people: those of the "main" one, or "keep" all
-    after_damage: str = "keep"  # or "drop" what follows a corrupt frame up to the next key frame
+    # What follows a corrupt frame up to the next key frame, which may show torn: "drop" it, or "keep" it.
+    after_damage: str = "drop"
     audio: bool = False  # keep the first sound track beside the frames
     scores: bool = False  # score heads and pictures, for the manifest
     require: str = ""  # conditions on those scores, without which a video is left out
@@ -81,8 +82,8 @@ class Settings:
 
     @cached_property
     def track_digest(self) -> str:
-        """Of what changes landmarks: a new crop does not track again."""
-        return digest_of(asdict(self.track))
+        """Of what changes landmarks, the code included: a new crop does not track again, a new tracker does."""
+        return digest_of([TRACKER_VERSION, asdict(self.track)])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

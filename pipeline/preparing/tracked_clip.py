@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +87,8 @@ def crop_track(path: Path, track: Track, settings: Settings, role: str) -> Track
     Raises:
         InputError: no face that is large enough.
     """
-    plan = plan_crops(track, settings)
+    # A torn picture spoils a dataset, in a clip its landmarks are better than none.
+    plan = plan_crops(track, replace(settings, after_damage="keep"))
     if not plan.scale:
         reasons = [reason for reason, count in plan.drops.items() if count]
         wide = f"no face wider than {settings.min_face_px:g} pixels"

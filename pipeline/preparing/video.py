@@ -229,7 +229,10 @@ def _too_few(path: Path, track: Track, plan: CropPlan, settings: Settings) -> st
         least = f"fewer than the bank's {settings.bank_size} are left"
     else:
         reason, least = "too_short", f"{len(plan.kept)} are left, less than {settings.min_seconds:g} s"
-    remedy = "; if the video is cropped to the face, raise --face-fraction" if reason == "out_of_frame" else ""
+    remedy = {
+        "out_of_frame": "; if the video is cropped to the face, raise --face-fraction",
+        "corrupt": "; those that only follow corrupt ones are kept with --after-damage keep",
+    }.get(reason, "")
     return f"{reason}: {path}: of {len(track)} frames {least} ({counts}){remedy}"
 
 

@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 
 from pipeline.tracking.search import SearchSettings
 
+# Of the code that makes a track of a video. It is raised with every change that may change one: tracks that were kept
+# for other crops are then made anew (tests/pipeline/tracking/test_version.py).
+TRACKER_VERSION = 1
+
 
 @dataclass(frozen=True)
 class TrackSettings:

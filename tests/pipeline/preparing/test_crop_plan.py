@@ -111,10 +111,10 @@ def test_the_main_person_is_kept_unless_all_are_wanted() -> None:
     assert plan_crops(track, replace(SETTINGS, scenes="keep")).drops == drops(no_face=1)
 
 
-def test_corrupt_frames_are_dropped_and_those_after_them_if_wanted() -> None:
+def test_corrupt_frames_are_dropped_and_those_after_them_unless_wanted() -> None:
     track = a_track([100, 0, 100, 100], damage=[WHOLE, CORRUPT, AFTER_CORRUPT, WHOLE])
-    assert plan_crops(track, SETTINGS).drops == drops(corrupt=1)
-    assert plan_crops(track, replace(SETTINGS, after_damage="drop")).drops == drops(corrupt=2)
+    assert plan_crops(track, SETTINGS).drops == drops(corrupt=2)
+    assert plan_crops(track, replace(SETTINGS, after_damage="keep")).drops == drops(corrupt=1)
 
 
 def test_smoothing_does_not_blend_people() -> None:
