@@ -83,7 +83,7 @@ class Settings:
     @cached_property
     def track_digest(self) -> str:
         """Of what changes landmarks, the code included: a new crop does not track again, a new tracker does."""
-        return digest_of([TRACKER_VERSION, asdict(self.track)])
+        return track_digest(asdict(self.track))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -129,6 +129,11 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def track_digest(track: Any) -> str:
+    """Of the tracker's settings, plain as a dataset records them, and of the tracker itself: tracks are kept by it."""
+    return digest_of([TRACKER_VERSION, track])
 
 
 def digest_of(value: Any) -> str:

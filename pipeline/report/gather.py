@@ -18,7 +18,7 @@ from pipeline.manifest import read_manifest
 from pipeline.preparing.scores import sharpness
 from pipeline.report import measures
 from pipeline.result import DROP_REASONS, SCORE_COLUMNS
-from pipeline.settings import digest_of
+from pipeline.settings import digest_of, track_digest
 from pipeline.shards import Dataset, ShardReader, VideoEntry
 from pipeline.shards.reader import proven_entries
 from pipeline.shards.schema import MOST_FRAMES
@@ -116,7 +116,7 @@ def gather(dataset: Dataset, progress: bool = False) -> Gathered:
 
 def read_track(dataset: Dataset, video: str, sha256: str) -> Track | None:
     """The track that the build kept of a video; None where `work/` is gone or the source has changed since."""
-    path = track_file(dataset.root / WORK, digest_of(dataset.config.get("track")), digest_of(video))
+    path = track_file(dataset.root / WORK, track_digest(dataset.config.get("track")), digest_of(video))
     return load_track(path, sha256) if sha256 else None
 
 
