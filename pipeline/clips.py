@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import decode
@@ -13,6 +14,18 @@ from pipeline.errors import VideoError
 from pipeline.tracking.region import FaceRegion
 
 SHRUNK = "a second decoding gave fewer frames than the first; did the file change?"
+
+
+def at_rate(path: Path, clip: Clip | None, fps: float) -> Clip | None:
+    """A clip at the frame rate that a build asks for, where its row names none; pictures are all kept.
+
+    Args:
+        path: the file, or the folder of pictures.
+        fps: frames a second; 0: as they are.
+    """
+    if not fps or path.is_dir() or (clip is not None and clip.fps is not None):
+        return clip
+    return replace(clip or Clip(path.name), fps=fps)
 
 
 def open_clip(path: Path, clip: Clip | None = None) -> VideoReader | PictureReader:

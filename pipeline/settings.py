@@ -16,12 +16,13 @@ from pipeline.shards.schema import FRAME_SIZE, FRAME_SIZES, STORAGES
 from pipeline.tracking.settings import TRACKER_VERSION, TrackSettings
 
 BANK_SIZE = 5  # N of the paper
+MOST_FPS = 1000.0  # no camera of faces gives more
 CENTRE_NAMES = ("nose", "eyes")
 SCENES = ("main", "keep")
 AFTER_DAMAGE = ("keep", "drop")
 # Settings that came later. At their defaults, which are what was before, digests, and with them the names and bytes of
 # shards, stay what they were.
-_LATER = ("frame_size", "audio", "scores", "require")
+_LATER = ("frame_size", "fps", "audio", "scores", "require")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Settings:
     """How videos are prepared. Every default is the paper's, or ours where it is silent."""
 
     frame_size: int = FRAME_SIZE  # side of a crop in pixels
+    fps: float = 0.0  # frames a second that are kept of videos that have more; 0: all
     centre: str = "nose"  # of the crop: "nose" tip (TCD-TIMIT), "eyes" midpoint (FaceForensics)
     face_fraction: float = 0.6  # of the crop's width that the face takes
     min_face_px: float = 40.0  # narrower faces are dropped as too_small (jaw width in source pixels)
@@ -65,6 +67,7 @@ class Settings:
         _within("min-face-px", self.min_face_px, 1.0, 10000.0)
         _within("smooth-landmarks", self.smooth_landmarks, 0.0, 100.0)
         _within("smooth-centres", self.smooth_centres, 0.0, 100.0)
+        _within("fps", self.fps, 0.0, MOST_FPS)
         _within("min-seconds", self.min_seconds, 0.0, 10000.0)
         _within("k-gamma", self.k_gamma, 0.01, 0.99)
         _within("k-floor", self.k_floor, 0.01, 0.99)
@@ -83,7 +86,7 @@ class Settings:
     @cached_property
     def track_digest(self) -> str:
         """Of what changes landmarks, the code included: a new crop does not track again, a new tracker does."""
-        return track_digest(asdict(self.track))
+        return track_digest(asdict(self.track), self.fps)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -131,9 +134,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{name}", value
 
 
-def track_digest(track: Any) -> str:
-    """Of the tracker's settings, plain as a dataset records them, and of the tracker itself: tracks are kept by it."""
-    return digest_of([TRACKER_VERSION, track])
+def track_digest(track: Any, fps: Any = 0.0) -> str:
+    """Of what a track depends on, plain as a dataset records it, and of the tracker itself: tracks are kept by it."""
+    return digest_of([TRACKER_VERSION, track, *([fps] if fps else ())])
 
 
 def digest_of(value: Any) -> str:

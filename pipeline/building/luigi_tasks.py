@@ -79,6 +79,10 @@ class Build(luigi.Task):  # type: ignore[misc]
         default=_DEFAULT.frame_size,
         description="side of the crops in pixels, a multiple of 16 from 128 to 512 (the paper's: 224)",
     )
+    fps = luigi.FloatParameter(
+        default=_DEFAULT.fps,
+        description="frames a second to keep of videos that have more, each the nearest in time (0: all)",
+    )
     crop_centre = luigi.ChoiceParameter(
         choices=CENTRE_NAMES, default="nose", description="the crop's centre: tip of the nose, or between the eyes"
     )
@@ -178,6 +182,7 @@ class Build(luigi.Task):  # type: ignore[misc]
     def _settings(self) -> Settings:
         return Settings(
             frame_size=self.frame_size,
+            fps=self.fps,
             centre=self.crop_centre,
             face_fraction=self.face_fraction,
             min_face_px=self.min_face_px,

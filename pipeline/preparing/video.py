@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import geometry
-from pipeline.clips import frames_at
+from pipeline.clips import at_rate, frames_at
 from pipeline.content import checksum, has_changed, known_checksum, remedy_for, stamp_of
-from pipeline.corpora import Source
+from pipeline.corpora import Clip, Source
 from pipeline.decode import SOUND_RATE, Frame, Samples
 from pipeline.errors import InputError, VideoError
 from pipeline.layout import track_file, video_files
@@ -205,7 +205,7 @@ def _track(path: Path, source: Source, settings: Settings, model: Path | None) -
         half = max(half, crops.likely_half(landmarks, settings.centre, settings.face_fraction))
         store.keep(place, frame, crops.likely_box(landmarks, settings.centre, half))
 
-    return follow(path, settings.track, _model(model), keep, source.clip), store
+    return follow(path, settings.track, _model(model), keep, at_rate(path, source.clip, settings.fps)), store
 
 
 @lru_cache(maxsize=1)
@@ -253,7 +253,7 @@ def _rows(
     size = settings.frame_size
 
     def rows() -> Iterator[FrameRow]:
-        pixels_of_cuts = _pixels(path, source, track, cuts, store, size)
+        pixels_of_cuts = _pixels(path, at_rate(path, source.clip, settings.fps), track, cuts, store, size)
         for row, (cut, pixels) in enumerate(zip(cuts, pixels_of_cuts, strict=True)):
             points = landmarks(cut)
             yield FrameRow(
@@ -270,7 +270,7 @@ def _rows(
 
 
 def _pixels(
-    path: Path, source: Source, track: Track, cuts: Sequence[Cut], store: RegionStore, size: int
+    path: Path, clip: Clip | None, track: Track, cuts: Sequence[Cut], store: RegionStore, size: int
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """The crops, from the regions kept while tracking; from a second decoding where those do not reach."""
 
@@ -279,7 +279,7 @@ def _pixels(
         return crops.source_box(cut.transform, size).clipped(width, height)
 
     missing = [cut.frame for cut in cuts if not store.covers(cut.frame, box(cut))]
-    again = frames_at(path, missing, source.clip)
+    again = frames_at(path, missing, clip)
     for cut in cuts:
         region = store.take(cut.frame) if store.covers(cut.frame, box(cut)) else keep_region(next(again), box(cut))
         yield crops.cut(region, cut.transform, size)

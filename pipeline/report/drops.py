@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline import log
 from pipeline.child_process import CrashError, run_in_child
-from pipeline.clips import frames_at
+from pipeline.clips import at_rate, frames_at
 from pipeline.content import known_checksum
 from pipeline.corpora import Clip, clip_of
 from pipeline.decode import Frame
@@ -35,6 +35,7 @@ TRIES = 3  # videos, for an example of one reason
 DECODED_AT_MOST = 3000  # frames, to reach an example
 CROP_SETTINGS = (
     "frame_size",
+    "fps",
     "centre",
     "face_fraction",
     "min_face_px",
@@ -101,8 +102,10 @@ def _from_source(gathered: Gathered, entry: Entry, sources: Path, place: int, re
     path = sources / entry.path
     if not RELATIVE_PATH.holds(entry.path) or not _is_what_was_read(path, entry.sha256):
         raise VideoError("vanished", "the source video is not there any more, or is another one")
-    number, box = _dropped_frame(track, _crop_settings(gathered.dataset), reason)
+    settings = _crop_settings(gathered.dataset)
+    number, box = _dropped_frame(track, settings, reason)
     clip = clip_of(entry.id) or (Clip(entry.id) if path.is_dir() else None)
+    clip = at_rate(path, clip, settings.fps)
     try:
         picture = run_in_child(_decoded, path, clip, number, track.landmarks[number], box)
     except CrashError as error:

@@ -73,6 +73,23 @@ def test_a_click_is_where_its_frame_is(
     assert abs(int(np.argmax(np.abs(shown.astype(int)))) - row / entry.fps * SOUND_RATE) <= 1
 
 
+def test_a_click_stays_at_a_lower_rate(sample_root: Path, run_ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    """Half of the frames are kept, the nearest in time; they keep their numbers, and the sound its place."""
+    drawn = sorted((sample_root / "volunteers").rglob("*.mp4"))[0]
+    click(tmp_path / "click.wav", 0.8, 1.5, 48_000)
+    run_ffmpeg("-i", drawn, "-i", tmp_path / "click.wav", "-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a",
+               "pcm_s16le", "-shortest", tmp_path / "clip.mov")  # fmt: skip
+    source, settings = Source("clip.mov", "a", "train"), Settings(audio=True, storage="raw", fps=5)
+    result = prepare_video(tmp_path, source, settings, tmp_path / "work", None)
+    assert (result.status, result.fps) == ("ok", 5)
+    with ShardReader(work_files(tmp_path / "work", source, settings).shard) as reader:
+        assert reader.frame_index(slice(None)).tolist() == list(range(0, 2 * len(reader), 2))
+        seconds = reader.pts_seconds(slice(None))
+        np.testing.assert_allclose(np.diff(seconds), 0.2, atol=1e-6)
+        samples = reader.audio(0, reader.entries[0].sample_count)
+    assert abs(int(np.argmax(np.abs(samples.astype(int)))) - (0.8 - seconds[0]) * SOUND_RATE) <= 1
+
+
 def test_sound_that_begins_late_or_ends_early_is_silence(make_video: Callable[..., Path], tmp_path: Path) -> None:
     arguments = ("-f", "lavfi", "-i", "sine=frequency=400:duration=0.2", "-c:a", "pcm_s16le")
     path = make_video("tone.mov", *arguments)
