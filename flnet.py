@@ -60,6 +60,7 @@ COMMANDS = {
     "export": Command("write a network for use without this program", "model.export"),
     "export-dataset": Command("write a dataset as tars, clips or parquet", "pipeline.__main__", ("export-dataset",)),
     "merge": Command("make one dataset of several", "pipeline.__main__", ("merge",)),
+    "segments": Command("write a table that cuts long videos into pieces", "pipeline.__main__", ("segments",)),
     "diff": Command("say what differs between two datasets", "pipeline.__main__", ("diff",)),
 }
 TEACHING = """\

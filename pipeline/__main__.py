@@ -1,4 +1,4 @@
-"""`python -m pipeline check out/`, and `report`, `export`, `merge`, `diff`: what can be done with finished datasets."""
+"""`python -m pipeline check out/`, `report`, `export`, `merge`, `diff`, `segments`: what is done with datasets."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from pipeline.export import FORMATS, ORIGINS, PICTURES, ExportSettings, export_d
 from pipeline.merge import merge_datasets
 from pipeline.report import CLIPS, write_report
 from pipeline.report import PICTURES as SHOWN
+from pipeline.segments import write_segments
 from pipeline.shards.dataset import BANKS_FROM
 
 Commands = Any  # argparse does not name what `add_subparsers` gives
 
 
-COMMANDS = "check|report|export|merge|diff"
+COMMANDS = "check|report|export|merge|diff|segments"
 _EXPORTS = "write the dataset as WebDataset tars, folders of clips or parquet"
 _DATASET = "the dataset's folder (the build's --out)"
 
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m pipeline") ->
         description="Look after a dataset. To build one: flnet build --help",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar=COMMANDS)
-    for add in (_add_check, _add_report, _add_merge, _add_diff):
+    for add in (_add_check, _add_report, _add_merge, _add_diff, _add_segments):
         add(commands)
     _add_export(commands, "export", help=_EXPORTS)
     _add_export(commands, "export-dataset")  # as `flnet` calls it, whose `export` is the network's
@@ -160,6 +161,20 @@ def _add_diff(commands: Commands) -> None:
     diff.set_defaults(run=_diff, program=diff.prog)
 
 
+def _add_segments(commands: Commands) -> None:
+    segments = commands.add_parser(
+        "segments",
+        help="write a table that cuts long videos into pieces, for a build of those",
+        description="Write a table of pieces of a dataset's videos, cut at scene cuts, gaps and pauses of speech "
+        "(where the sound is faintest; without --audio, where the mouth is most shut), for flnet build table.",
+    )
+    segments.add_argument("dataset", type=Path, help=_DATASET)
+    segments.add_argument("--corpus-root", type=Path, required=True, help="of the videos that it was built of")
+    segments.add_argument("--seconds", default="5..10", metavar="FROM..TO", help="length of a piece (%(default)s)")
+    segments.add_argument("--to", type=Path, required=True, metavar="FILE.csv", help="the table")
+    segments.set_defaults(run=_segments, program=segments.prog)
+
+
 def _check(args: argparse.Namespace) -> int:
     defects, digest = check_dataset(args.dataset, progress=True)
     for defect in defects:
@@ -212,6 +227,20 @@ def _diff(args: argparse.Namespace) -> int:
         for line in found.lines():
             print(cli.printable(line))
     return int(found.differ)
+
+
+def _segments(args: argparse.Namespace) -> int:
+    shortest, dots, longest = args.seconds.partition("..")
+    try:
+        lengths = float(shortest), float(longest if dots else "nan")
+    except ValueError:
+        lengths = (0.0, 0.0)
+    found = write_segments(args.dataset, args.corpus_root, *lengths, args.to)
+    told = f"{args.to}: {found.pieces} pieces, {found.seconds:.1f} s; {found.left_over:.1f} s are too short for one"
+    if found.cut_before:
+        told += f"; {found.cut_before} videos are pieces already, and left out"
+    print(cli.printable(told))
+    return 0
 
 
 if __name__ == "__main__":

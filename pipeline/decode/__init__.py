@@ -8,7 +8,7 @@ from pipeline.decode.frame import Colour, Frame, Plane
 from pipeline.decode.pictures import PICTURE_COLOUR, PictureReader, picture_planes
 from pipeline.decode.reader import AHEAD_PICTURES, VideoReader, read_frames
 from pipeline.decode.sound import SOUND_OPTIONS, SOUND_RATE, Samples, has_sound, read_sound, sound_of_frames
-from pipeline.decode.stream import CONTAINERS, stated_length
+from pipeline.decode.stream import CONTAINERS, begin_of, stated_length
 
 __all__ = [
     "AHEAD_PICTURES",
@@ -23,6 +23,7 @@ __all__ = [
     "Plane",
     "Samples",
     "VideoReader",
+    "begin_of",
     "has_sound",
     "picture_planes",
     "read_frames",

@@ -8,6 +8,8 @@ from typing import Any
 import av
 from av.stream import Disposition
 
+from pipeline.errors import VideoError
+
 MAX_PIXELS = 8192 * 8192  # a larger picture is refused by the decoder, before memory is spent
 # Containers that hold their own pictures. Playlists and scripts, which make ffmpeg open other files, are left out.
 CONTAINERS = (
@@ -51,6 +53,19 @@ def stated_length(path: Path) -> tuple[float, float] | None:
     except (av.error.FFmpegError, OSError, ValueError):
         return None
     return (float(length), rate) if length > 0 and rate > 0 else None
+
+
+def begin_of(path: Path) -> float:
+    """When a file begins on the clock of its frames, seconds: what players, and tables of clips, count from.
+
+    Raises:
+        VideoError: `unreadable`.
+    """
+    try:
+        with av.open(f"file:{path}", options=OPTIONS) as container:
+            return float(container.start_time or 0) / av.time_base
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise VideoError("unreadable", f"{path}: cannot be opened ({getattr(error, 'strerror', error)})") from error
 
 
 def others_than(chosen: Any, container: Any) -> str:

@@ -24,8 +24,8 @@ for sample in webdataset.WebDataset(sorted(glob.glob("{split}/*.tar")), shardshu
     "clips": """\
 A clip is a folder `<split>/<speaker>/<clip>/`: `video.mp4` (H.264, the crops at the video's frame rate),
 `landmarks.npz` (arrays of as many rows as the video has frames) and `clip.json` (where it comes from). Frames that were
-dropped are not there: where `frame_index` rises by more than one, time is missing. `audio.wav`, where there is one, is the
-sound of the frames that are there.
+dropped are not there: where `frame_index` rises by more than one, time is missing. `audio.wav`, where there is one, is
+the sound of the frames that are there.
 """,
     "huggingface": """\
 A row is a frame.
