@@ -6,10 +6,12 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline import log
 from pipeline.child_process import Children, CrashError, watchdog
@@ -67,7 +69,11 @@ def check_dataset(root: Path, progress: bool = False) -> tuple[list[Defect], str
     table = root / DATASET_FILE
     if dataset.contents.get("contents_sha256") != contents_digest(dataset.contents):
         return [Defect(table, f"is not what the build wrote; {_AGAIN}", broken=True)], ""
-    settings = recorded_settings(dataset.config, table, ("frame_size", "bank_size", "k_gamma", "k_floor"))
+    settings = recorded_settings(
+        dataset.config, table, ("frame_size", "bank_size", "after_damage", "k_gamma", "k_floor")
+    )
+    if "merged" in dataset.contents:  # of datasets some of which may have kept what follows damage
+        settings = replace(settings, after_damage="keep")
     shards: list[dict[str, Any]] = list(dataset.contents["shards"])
     defects: list[Defect] = []
     sums: dict[str, str] = {}
@@ -190,9 +196,7 @@ def _video_defects(reader: ShardReader, entry: VideoEntry, settings: Settings) -
     landmarks, openness = reader.landmarks(rows), reader.mouth_openness(rows)
     if not np.allclose(openness, mouth_openness(landmarks), atol=1e-3):
         yield f"{entry.id}: mouth_openness is not that of the landmarks"
-    bank = entry.first_row + choose_bank(openness, settings.bank_size)
-    if entry.bank != tuple(bank):
-        yield f"{entry.id}: bank must be {bank.tolist()}, got {list(entry.bank)}"
+    yield from _bank_defects(entry, openness, settings)
     if len(np.unique(reader.crop_transform(rows)[:, [0, 1], [0, 1]])) != 1:
         yield f"{entry.id}: the crop's scale must be the same in all frames"
     if (np.diff(reader.frame_index(rows)) <= 0).any():
@@ -208,6 +212,18 @@ def _video_defects(reader: ShardReader, entry: VideoEntry, settings: Settings) -
             yield f"{entry.id}: K of row {row} is not that of its landmarks"
             return
         reader.frames([row])  # decompresses: damage shows
+
+
+def _bank_defects(entry: VideoEntry, openness: npt.NDArray[np.float32], settings: Settings) -> Iterator[str]:
+    """The bank is the one that openness chooses; of a build that kept damaged frames, which are no choice, in order."""
+    bank = entry.first_row + choose_bank(openness, settings.bank_size)
+    if settings.after_damage == "drop":
+        if entry.bank != tuple(bank):
+            yield f"{entry.id}: bank must be {bank.tolist()}, got {list(entry.bank)}"
+        return
+    rising = np.diff(openness[[row - entry.first_row for row in entry.bank]]) >= 0
+    if len(set(entry.bank)) != settings.bank_size or not rising.all():
+        yield f"{entry.id}: bank must be {settings.bank_size} rows of rising mouth openness, got {list(entry.bank)}"
 
 
 def _extra_files(root: Path, shards: Sequence[Mapping[str, Any]]) -> Iterator[Defect]:

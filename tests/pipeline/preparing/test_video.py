@@ -12,6 +12,10 @@ import numpy as np
 import pytest
 
 from pipeline import geometry
+from pipeline.building import finish
+from pipeline.building.chunk import build_chunk
+from pipeline.building.plan import make_plan
+from pipeline.check import check_dataset
 from pipeline.corpora import Source
 from pipeline.decode import VideoReader, read_frames
 from pipeline.preparing import video
@@ -245,3 +249,7 @@ def test_damaged_frames_are_dropped_and_counted(
     with ShardReader(work_files(tmp_path, Source(path.name, "s", "train"), lenient).shard) as shard:
         bank = shard.frame_index(shard.entries[0].bank)
     assert not set(bank.tolist()) & set(after_damage(path)), "a torn mouth is in the bank, and there are others"
+    plan = make_plan("folder", [Source(path.name, "s", "train")], lenient)
+    build_chunk(tmp_path / "out", tmp_path, plan.chunks[0], lenient, None)
+    finish.finish(tmp_path / "out", tmp_path, plan, max_failures=0)
+    assert check_dataset(tmp_path / "out")[0] == []
