@@ -20,6 +20,7 @@ MOST_FPS = 1000.0  # no camera of faces gives more
 CENTRE_NAMES = ("nose", "eyes")
 SCENES = ("main", "keep")
 AFTER_DAMAGE = ("keep", "drop")
+AUTO = -1.0  # of smooth_centres: chosen for each video by its jitter
 # Settings that came later. At their defaults, which are what was before, digests, and with them the names and bytes of
 # shards, stay what they were.
 _LATER = ("frame_size", "fps", "audio", "scores", "require")
@@ -41,7 +42,7 @@ class Settings:
     k_gamma: float = 0.95  # γ of K ("Objective Functions")
     k_floor: float = 0.3
     smooth_landmarks: float = 0.0  # standard deviation in frames of a Gaussian over the landmarks; 0: none
-    smooth_centres: float = 0.0  # the same, over the crop's centre alone
+    smooth_centres: float = 0.0  # the same, over the crop's centre alone; or AUTO
     min_seconds: float = 0.0  # of kept frames; a video with less is left out
     scenes: str = "main"  # of a video of several people: those of the "main" one, or "keep" all
     # What follows a corrupt frame up to the next key frame, which may show torn: "drop" it, or "keep" it.
@@ -66,7 +67,8 @@ class Settings:
         _within("max-padding", self.max_padding, 0.0, 1.0)
         _within("min-face-px", self.min_face_px, 1.0, 10000.0)
         _within("smooth-landmarks", self.smooth_landmarks, 0.0, 100.0)
-        _within("smooth-centres", self.smooth_centres, 0.0, 100.0)
+        if self.smooth_centres != AUTO:
+            _within("smooth-centres", self.smooth_centres, 0.0, 100.0)
         _within("fps", self.fps, 0.0, MOST_FPS)
         _within("min-seconds", self.min_seconds, 0.0, 10000.0)
         _within("k-gamma", self.k_gamma, 0.01, 0.99)
@@ -143,6 +145,20 @@ def digest_of(value: Any) -> str:
     """Twelve hexadecimal digits that stand for a value of plain JSON types."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def smoothing_of(text: str) -> float:
+    """What `--smooth-centres` says: a number of frames, or "auto".
+
+    Raises:
+        InputError: it is neither.
+    """
+    if text.strip().lower() == "auto":
+        return AUTO
+    try:
+        return abs(float(text)) if float(text) == 0 else float(text)
+    except ValueError as error:
+        raise InputError(f"--smooth-centres must be a number of frames or auto, got {text!r}") from error
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

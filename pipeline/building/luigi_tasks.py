@@ -26,7 +26,7 @@ from pipeline.layout import DATASET_FILE
 from pipeline.preparing.video import load_models
 from pipeline.result import SOUND_SCORES
 from pipeline.run_file import RUN_FILE, task_table, write_run_file
-from pipeline.settings import AFTER_DAMAGE, CENTRE_NAMES, SCENES, Settings, digest_of
+from pipeline.settings import AFTER_DAMAGE, CENTRE_NAMES, SCENES, Settings, digest_of, smoothing_of
 from pipeline.shards.dataset import BANKS_FROM, open_dataset
 from pipeline.shards.schema import STORAGES
 from pipeline.tracking import TrackSettings
@@ -115,7 +115,9 @@ class Build(luigi.Task):  # type: ignore[misc]
     smooth_landmarks = luigi.FloatParameter(
         default=0.0, description="smooth the landmarks over time: a Gaussian's standard deviation in frames (0: none)"
     )
-    smooth_centres = luigi.FloatParameter(default=0.0, description="the same for the crop's centre alone")
+    smooth_centres = luigi.Parameter(
+        default="0", description="the same for the crop's centre alone; auto: as much as each video's jitter asks for"
+    )
     audio = luigi.BoolParameter(description="keep each video's first sound track beside its frames: 16 kHz, mono")
     scores = luigi.BoolParameter(
         description="score heads and pictures, columns of the manifest: movement, orientation, completeness, "
@@ -192,7 +194,7 @@ class Build(luigi.Task):  # type: ignore[misc]
             scenes=self.scenes,
             after_damage=self.after_damage,
             smooth_landmarks=self.smooth_landmarks,
-            smooth_centres=self.smooth_centres,
+            smooth_centres=smoothing_of(self.smooth_centres),
             audio=self.audio,
             scores=self.scores,
             require=self.require,

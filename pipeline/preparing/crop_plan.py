@@ -12,7 +12,8 @@ from pipeline.geometry import Points
 from pipeline.preparing import crops
 from pipeline.preparing.smoothing import smooth
 from pipeline.result import DROP_REASONS
-from pipeline.settings import Settings
+from pipeline.settings import AUTO, Settings
+from pipeline.shards import FRAME_SIZE
 from pipeline.track import CORRUPT, WHOLE, Track
 
 BLOCK = 4096  # frames whose landmarks are measured at a time
@@ -20,6 +21,9 @@ BLOCK = 4096  # frames whose landmarks are measured at a time
 # guessed. So are jaw and brows, in every close-up, but neither the crop's place nor the bank depends on those.
 OF_CONSEQUENCE = slice(27, 68)
 KEPT = -1
+# Of --smooth-centres auto, pixels of the paper's crop: what is steady (white noise of that deviation, the median over
+# frames, by second differences; unsmoothed centres have 0.5), and how far a centre may be off in a hundredth of them.
+SIGMAS, STEADY, MOST_LAG = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), 0.1, 2.0
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,46 @@ def plan_crops(track: Track, settings: Settings) -> CropPlan:
     # One scale for the whole video, from the faces that are left: nothing zooms in and out.
     scale = scale_of(landmarks, measured, settings)
     # A frame's padding is known only now that the scale is.
-    centred = smooth(landmarks, settings.smooth_centres)
+    centred = _centred(landmarks, scale, settings)
     for place in measured.tolist():
         transforms[place] = crops.crop_transform(centred[place], scale, settings.centre, settings.frame_size)
         width, height = track.sizes[place].tolist()
         if crops.padding_fraction(transforms[place], settings.frame_size, width, height) > settings.max_padding:
             dropped[place] = DROP_REASONS.index("out_of_frame")
     return CropPlan(landmarks, scale, dropped, transforms)
+
+
+def _centred(landmarks: Points, scale: float, settings: Settings) -> Points:
+    """The landmarks by which crops are centred."""
+    if settings.smooth_centres != AUTO:
+        return smooth(landmarks, settings.smooth_centres)
+    return smooth(landmarks, steady_sigma(landmarks, scale * FRAME_SIZE / settings.frame_size, settings.centre))
+
+
+def steady_sigma(landmarks: Points, scale: float, centre: str) -> float:
+    """How much a video's crops need smoothing: the least of `SIGMAS` that leaves their centre steady.
+
+    Args:
+        landmarks: (n, 68, 2) source pixels, NaN where there is no face.
+        scale: pixels of the paper's crop per source pixel.
+        centre: a key of `crops.CENTRES`.
+
+    Returns:
+        Standard deviation in frames; less than would steady it, where more would lag behind the head.
+    """
+    here = crops.CENTRES[centre](landmarks) * scale
+    chosen = SIGMAS[0]
+    for sigma in SIGMAS:
+        there = crops.CENTRES[centre](smooth(landmarks, sigma)) * scale
+        behind = np.abs(there - here)
+        if not np.isfinite(behind).any() or np.nanpercentile(behind, 99) > MOST_LAG:
+            return chosen
+        chosen = sigma
+        second = np.diff(there, n=2, axis=0)
+        trembling = np.sqrt(second[:, 0] * second[:, 0] + second[:, 1] * second[:, 1]) / np.sqrt(6)
+        if not np.isfinite(trembling).any() or np.nanmedian(trembling) <= STEADY:
+            return chosen
+    return chosen
 
 
 def scale_of(landmarks: Points, places: npt.NDArray[np.int64], settings: Settings) -> float:

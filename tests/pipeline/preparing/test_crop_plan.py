@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.preparing.crop_plan import plan_crops
+from pipeline.preparing.crop_plan import plan_crops, steady_sigma
 from pipeline.result import DROP_REASONS
 from pipeline.settings import Settings
 from pipeline.track import AFTER_CORRUPT, CORRUPT, WHOLE, Track
@@ -124,3 +124,21 @@ def test_smoothing_does_not_blend_people() -> None:
     np.testing.assert_allclose(apart, track.landmarks, atol=1e-4)
     together = plan_crops(track, replace(SETTINGS, smooth_landmarks=2.0, scenes="keep")).landmarks
     assert np.abs(together - track.landmarks).max() > 1
+
+
+def trembling(count: int, noise: float, speed: float = 0.0) -> np.ndarray:
+    """(count, 68, 2): a face of a hundred pixels that trembles, and swings by `speed` pixels a frame at most."""
+    dice = np.random.default_rng(5)
+    face = dice.uniform(-50, 50, (68, 2))
+    face[0], face[16] = (-50, 0), (50, 0)
+    swing = np.stack([speed * 8 * np.sin(np.arange(count) / 8), np.zeros(count)], 1)
+    return (200 + face + dice.normal(0, noise, (count, 1, 2)) + swing[:, None]).astype(np.float32)
+
+
+def test_crops_are_steadied_as_much_as_they_tremble() -> None:
+    """By `--smooth-centres auto`: not at all where all is still, more where it trembles, less where the head moves."""
+    still, shaky, shakier = (steady_sigma(trembling(200, noise), 1.3, "nose") for noise in (0.01, 0.2, 0.6))
+    assert (still, shaky) == (0, 1)
+    assert shakier > shaky
+    assert steady_sigma(trembling(200, 0.6, speed=20.0), 1.3, "nose") < shakier
+    assert steady_sigma(np.full((9, 68, 2), np.nan, np.float32), 1.3, "nose") == 0
