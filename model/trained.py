@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from model.baseline_config import SourceChoice
 from model.checkpoint import load_checkpoint, resolve_checkpoint
@@ -20,6 +22,7 @@ from model.networks import checkpoint_config, kind_of, load_class
 from pipeline.errors import InputError
 
 WIDEST_MARGIN = 1000
+REGISTERED = 2  # times a parameter is given to a module: once more by spectral normalisation, of the same numbers
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,11 @@ def load_trained(checkpoint: Path, device: torch.device) -> Trained:
     try:
         config = checkpoint_config(payload, path)
         make = load_class(kind_of(config.network).generator)
-        _check_shapes(lambda: make(config.model), payload["generator"])
-        generator: Network = make(config.model)
-        generator.load_state_dict(payload["generator"])
+        weights = payload["generator"]
+        with _room_for(weights):
+            generator: Network = make(config.model)
+        generator.load_state_dict(weights)
+        _check_types(generator.state_dict(), weights)
     except (RuntimeError, TypeError, AttributeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: the weights do not fit the checkpoint's own settings ({reason})") from error
@@ -84,19 +89,40 @@ def load_trained(checkpoint: Path, device: torch.device) -> Trained:
     return Trained(generator, config, path, int(payload["step"]), str(payload["dataset_digest"]))
 
 
-def _check_shapes(make: Callable[[], Network], weights: Mapping[str, Tensor]) -> None:
-    """Compare weights with the network that they are for, before that takes any memory.
+@contextmanager
+def _room_for(weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """No network made within has many more numbers than its weights in the file, which nobody wrote for that network.
+
+    Each parameter is looked at when its module is given it: it has an address by then, and no memory. (Made on the
+    meta device, a network shows its shapes as well, but to fill them PyTorch loads its whole compiler, two seconds.)
 
     Raises:
-        ValueError: a weight is missing, or of another shape than the settings say.
+        ValueError: the network is larger.
     """
-    with torch.device("meta"):
-        wanted = make().state_dict()
+    left = REGISTERED * sum(value.numel() for value in weights.values())
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+        nonlocal left
+        left -= parameter.numel()
+        if left < 0:
+            raise ValueError(f"{type(module).__name__}.{name} of {tuple(parameter.shape)} is more than the file holds")
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _check_types(wanted: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    """`load_state_dict` would convert what it is given.
+
+    Raises:
+        ValueError: a weight has another type than the network's.
+    """
     for name, value in wanted.items():
-        found = weights.get(name)
-        if not isinstance(found, Tensor) or found.shape != value.shape or found.dtype != value.dtype:
-            shape = tuple(found.shape) if isinstance(found, Tensor) else "none"
-            raise ValueError(f"{name} must be {value.dtype} of {tuple(value.shape)}, got {shape}")
+        if weights[name].dtype != value.dtype:
+            raise ValueError(f"{name} must be {value.dtype}, got {weights[name].dtype}")
 
 
 def load_all(checkpoints: Sequence[Path], device: torch.device) -> dict[str, Trained]:

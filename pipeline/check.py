@@ -132,11 +132,13 @@ def _check_shard(
     """Verify one shard; adds its checksum to `sums`, and its videos to `kept` if it can be believed."""
     path = dataset.root / listed["path"]
     try:
-        regular_size(shard_below(dataset.root, listed["path"]), kind=DatasetError)
+        size = regular_size(shard_below(dataset.root, listed["path"]), kind=DatasetError)
     except FileNotFoundError:
         return [Defect(path, f"missing; {_AGAIN}")]
     except DatasetError as error:
         return [Defect(path, _words(error, path))]
+    if size != listed.get("bytes", size):  # it may be a terabyte of nothing
+        return [Defect(path, f"has {size} bytes, {DATASET_FILE} says {listed['bytes']}; {_AGAIN}", broken=True)]
     sums[listed["path"]] = sha256_of(path)
     if sums[listed["path"]] != listed.get("sha256"):
         return [Defect(path, f"its SHA-256 is not that of {DATASET_FILE}; delete it and {_AGAIN}", broken=True)]
@@ -248,7 +250,7 @@ def _is_ours(root: Path, path: Path) -> bool:
 def _manifest_defects(root: Path, dataset: Dataset, kept: Mapping[str, tuple[str, int]]) -> Iterator[Defect]:
     path = root / MANIFEST_FILE
     try:
-        regular_size(path, MOST_BYTES, DatasetError)
+        regular_size(path, MOST_BYTES, DatasetError, follow=False)
         if sha256_of(path) != dataset.contents.get("manifest_sha256"):
             yield Defect(path, f"is not what the build wrote; delete it and {_AGAIN}", broken=True)
             return

@@ -75,7 +75,7 @@ def stated_length(path: Path, clip: Clip | None = None) -> tuple[float, float] |
         rate = clip.fps or PICTURES_FPS
         stated: tuple[float, float] | None = (len(pictures_in(path)) / rate, rate)
     else:
-        stated = decode.stated_length(path)
+        stated = decode.stated_length(path) if path.is_file() else None  # a pipe would let us wait
     if stated is None:
         return None
     whole, rate = stated

@@ -12,6 +12,7 @@ from pipeline.errors import VideoError
 from pipeline.files import sha256_of
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+MOST_BYTES = 1 << 38  # of a source: far beyond three hours of video, the most that is taken
 _LFS_POINTER = b"version https://git-lfs."
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
@@ -55,12 +56,14 @@ def checksum(path: Path) -> str:
         OSError: the machine's.
     """
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
             sums = "".join(f"{picture.name}\0{checksum(picture)}\n" for picture in pictures_in(path))
             return hashlib.sha256(sums.encode("utf-8", "surrogateescape")).hexdigest()
-        if not stat.S_ISREG(mode):  # a pipe or a device would give bytes for ever, or none
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device would give bytes for ever, or none
             raise VideoError("unreadable", f"{path}: is not a regular file")
+        if status.st_size > MOST_BYTES:  # of nothing, as likely as not
+            raise VideoError("unreadable", f"{path}: must have at most {MOST_BYTES} bytes, got {status.st_size}")
         return sha256_of(path)
     except OSError as error:
         reason = "vanished" if error.errno in _GONE else "unreadable" if error.errno in _FORBIDDEN else None

@@ -63,14 +63,20 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def regular_size(path: Path, most_bytes: int | None = None, kind: type[FlnetError] = InputError) -> int:
+def regular_size(
+    path: Path, most_bytes: int | None = None, kind: type[FlnetError] = InputError, follow: bool = True
+) -> int:
     """The bytes of a file that can be opened without harm: no pipe, no device, not too long.
+
+    Args:
+        follow: a link, which the user may well name himself; False for what is found in a folder of somebody's, where
+            a link leads to a file that is not his to give.
 
     Raises:
         FlnetError: of that kind; it is something else, or longer.
         FileNotFoundError: there is none.
     """
-    found = path.stat()
+    found = path.stat(follow_symlinks=follow)
     if not stat.S_ISREG(found.st_mode):
         raise kind(f"{path}: must be a regular file, got {_kind_of(found.st_mode)}; name or get another one")
     if most_bytes is not None and found.st_size > most_bytes:
@@ -79,13 +85,13 @@ def regular_size(path: Path, most_bytes: int | None = None, kind: type[FlnetErro
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds that anybody may have written.
+    """What a JSON file of a dataset or a run holds, which anybody may have written.
 
     Raises:
-        DatasetError: it is no regular file, or too long; `UnreadableError` where it is no JSON.
+        DatasetError: it is no regular file, a link, or too long; `UnreadableError` where it is no JSON.
         FileNotFoundError: there is none.
     """
-    regular_size(path, MOST_JSON_BYTES, DatasetError)
+    regular_size(path, MOST_JSON_BYTES, DatasetError, follow=False)
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
@@ -98,6 +104,7 @@ def _no_number(name: str) -> float:
 
 def _kind_of(mode: int) -> str:
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    kinds[stat.S_IFLNK] = "a link"
     return kinds.get(stat.S_IFMT(mode), "something else")
 
 

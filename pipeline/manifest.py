@@ -56,7 +56,7 @@ def read_manifest(path: Path) -> pandas.DataFrame:
     import pandas
 
     try:
-        regular_size(path, MOST_BYTES, DatasetError)
+        regular_size(path, MOST_BYTES, DatasetError, follow=False)
         _check_header(path)
         table = pandas.read_csv(
             path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, encoding_errors="surrogateescape"

@@ -155,8 +155,8 @@ def save_track(path: Path, track: Track, source_sha256: str) -> None:
 
 def load_track(path: Path, source_sha256: str) -> Track | None:
     """The track kept for this very file; None where there is none, or the file has changed since."""
-    if not path.is_file():
-        return None  # a folder or a pipe is none, nor is a link in a circle
+    if path.is_symlink() or not path.is_file():
+        return None  # a folder or a pipe is none, nor is another's file
     try:
         kept = read_arrays(path, _RULES, "a track")
         if str(kept["source_sha256"]) != source_sha256:

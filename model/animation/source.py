@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +84,10 @@ def source_from_pictures(
     are left out with a line on stderr. The stage is the picture of the bank whose mouth is the most closed.
 
     Raises:
-        InputError: no picture in the folder, one that cannot be read, or no face in any.
+        InputError: no picture in the folder, one that cannot be read or is a link that leads out of it, or no face in
+            any.
     """
-    paths = pictures_in(path) if path.is_dir() else [path]
+    paths = _pictures_of(path) if path.is_dir() else [path]
     if not paths:
         raise InputError(f"{path}: neither a dataset nor a folder of pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
     found: list[tuple[Path, _Face]] = []
@@ -104,6 +106,20 @@ def source_from_pictures(
     stage = Stage(picture, np.zeros(1), face.transform[None])
     images = np.stack([found[i][1].crop for i in bank])
     return SourceFace(path.resolve().name, images, landmarks[bank], _median(landmarks), stage)
+
+
+def _pictures_of(folder: Path) -> list[Path]:
+    """The pictures of a folder; a link to elsewhere was not put there by him whose pictures they are.
+
+    Raises:
+        InputError: one leads out of the folder.
+    """
+    paths = pictures_in(folder)
+    inside = os.path.realpath(folder) + os.sep
+    for path in paths:
+        if path.is_symlink() and not os.path.realpath(path).startswith(inside):
+            raise InputError(f"{path}: must not be a link that leads out of its folder; copy the picture into it")
+    return paths
 
 
 def shortage(source: SourceFace, bank_size: int) -> str | None:

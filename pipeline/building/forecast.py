@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.child_process import CrashError, run_in_child
+from pipeline.child_process import CrashError, run_in_child, watchdog
 from pipeline.clips import stated_length
 from pipeline.corpora import Source
 from pipeline.errors import FlnetError
 from pipeline.shards import FRAME_SIZE
 
 LOOKED_AT = 20  # videos whose headers are read; the others are taken to be as long on average
+PATIENCE_SECONDS = 30.0  # with their headers; a build begins without a forecast, too
 # kB that a frame of 224 pixels takes on disk, its K codes among them (docs/performance.md; benchmarks/storage.py).
 FRAME_KB = {"raw": 157.5, "lz4": 112.9, "zstd": 101.9, "htj2k": 63.2, "gzip": 90.0, "jpeg": 23.7}
 FRAMES_A_SECOND = 200  # that one processor prepares of 1080p (docs/performance.md)
@@ -54,7 +55,8 @@ def forecast(root: Path, sources: Sequence[Source]) -> Forecast:
 
 
 def _lengths(root: Path, sources: Sequence[Source]) -> list[tuple[float, float]]:
-    lengths = (stated_length(root / source.path, source.clip) for source in sources)
+    with watchdog(PATIENCE_SECONDS):
+        lengths = [stated_length(root / source.path, source.clip) for source in sources]
     return [length for length in lengths if length is not None]
 
 

@@ -13,6 +13,7 @@ import pandas
 
 from pipeline import log
 from pipeline.errors import DatasetError
+from pipeline.files import is_own_file
 from pipeline.layout import MANIFEST_FILE, WORK, track_file
 from pipeline.manifest import read_manifest
 from pipeline.preparing.scores import sharpness
@@ -119,7 +120,7 @@ def read_track(dataset: Dataset, video: str, sha256: str) -> Track | None:
     path = track_file(
         dataset.root / WORK, track_digest(dataset.config.get("track"), dataset.config.get("fps")), digest_of(video)
     )
-    return load_track(path, sha256) if sha256 else None
+    return load_track(path, sha256) if sha256 and is_own_file(dataset.root, path) else None
 
 
 def _manifest(path: Path) -> pandas.DataFrame:

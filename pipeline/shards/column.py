@@ -13,6 +13,7 @@ import math
 import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from pipeline.shards.validate import check_values
 NOWHERE = -1  # begins a chunk of which HDF5 has named no place
 Decoder = Callable[[bytes, npt.NDArray[Any]], None]
 """From a whole stream into a row."""
+Check = Callable[[npt.NDArray[Any]], None]
 
 
 def _inflate(stream: bytes, row: npt.NDArray[Any]) -> None:
@@ -48,23 +50,27 @@ class Column:
 
     Rows that no filter has changed are read with `pread` at the place that HDF5 names: a quarter of the time of a read
     through h5py, no lock between threads, and unlike a memory map a file that was cut short is an error, not SIGBUS.
-    Streams are looked at before they are decoded (`pipeline.shards.streams`), values after it (`schema.VALUES`).
+    Streams are looked at before they are decoded (`pipeline.shards.streams`), values after it, a row's when it is
+    first read: a shard that is open does not change.
 
     Args:
         file: the open shard; the column is of use as long as it is open.
         name: the dataset's.
         path: the shard's, for messages.
+        check: raises a DatasetError where values that were read cannot be (default: by `schema.VALUES`).
 
     Raises (here and from any read):
         DatasetError: the dataset is damaged; names the file.
     """
 
-    def __init__(self, file: h5py.File, name: str, path: Path) -> None:
+    def __init__(self, file: h5py.File, name: str, path: Path, check: Check | None = None) -> None:
         self.name, self.path = name, path
+        self._check = check or partial(check_values, name, path)
         self._shape, self._type = row_shape(name, frame_size(file)), ROWS[name][1]
         dataset = file[name]
         self._id: h5py.h5d.DatasetID = dataset.id
         self._rows = len(dataset)
+        self._sound = bytearray(self._rows)  # 1: the row has been looked at
         self._file: int = file.id.get_vfd_handle()
         self._filters = chain_of(self._id.get_create_plist())
         self._fits, self._decode = FILTERS[self._filters], DECODERS.get(self._filters)
@@ -104,8 +110,14 @@ class Column:
                 read(numbers, values)
             except (OSError, RuntimeError, OverflowError) as error:
                 raise broken(self.path, error) from error
-        check_values(self.name, values, self.path)
+        self._look(numbers, values)
         return values
+
+    def _look(self, numbers: Sequence[int], values: npt.NDArray[Any]) -> None:
+        if not all(map(self._sound.__getitem__, numbers)):
+            self._check(values)
+            for number in numbers:
+                self._sound[number] = 1
 
     def _place(self, count: int, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
         shape = (count, *self._shape)

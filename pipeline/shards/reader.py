@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -101,9 +102,7 @@ class ShardReader:
 
     def k_codes(self, rows: Rows, out: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
         """(n, S, S) uint8."""
-        codes = self._rows("k_codes", rows, out)
-        check_codes(codes, len(self.k_levels), self.path)
-        return codes
+        return self._rows("k_codes", rows, out)
 
     def landmarks(self, rows: Rows, out: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
         """(n, 68, 2) float32: x, y in crop pixels, pixel centres at integers."""
@@ -147,7 +146,8 @@ class ShardReader:
     def _column(self, name: str) -> Column:
         file = self._open()
         if name not in self._columns:
-            self._columns[name] = Column(file, name, self.path)
+            check = partial(check_codes, len(self.k_levels), self.path) if name == "k_codes" else None
+            self._columns[name] = Column(file, name, self.path, check)
         return self._columns[name]
 
     def _rows(self, name: str, rows: Rows, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:

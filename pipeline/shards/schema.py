@@ -32,7 +32,7 @@ ROWS: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
     # but not its shape, those of its first frame.
     "crop_transform": ((2, 3), np.float32),
 }
-# What the values of a column must be, looked at whenever some are read.
+# What the values of a column must be, looked at when a row is first read.
 VALUES: dict[str, Rule] = {
     "landmarks": Rule(lambda values: bool((abs(values) < MOST_PIXELS).all()), "finite, crop pixels"),
     "mouth_openness": Rule(lambda values: bool(((values >= 0) & (values < MOST_PIXELS)).all()), "finite, crop pixels"),

@@ -164,13 +164,13 @@ def check_levels(levels: npt.NDArray[np.float32], path: Path) -> None:
     _expect(bool(((levels >= 0) & (levels <= 1)).all()), path, "k_levels must be in [0, 1]")
 
 
-def check_codes(codes: npt.NDArray[np.uint8], levels: int, path: Path) -> None:
+def check_codes(levels: int, path: Path, codes: npt.NDArray[np.uint8]) -> None:
     """K's codes are numbers of levels."""
     if levels < MOST_LEVELS and codes.size:
         _expect(int(codes.max()) < levels, path, f"k_codes must be below {levels}, the number of k_levels")
 
 
-def check_values(name: str, values: npt.NDArray[Any], path: Path) -> None:
+def check_values(name: str, path: Path, values: npt.NDArray[Any]) -> None:
     """Hold what was read of a column against `schema.VALUES`.
 
     Raises:

@@ -498,6 +498,16 @@ def test_a_photo_without_a_face_is_refused(
         assert says in capsys.readouterr().err
 
 
+def test_a_folder_of_pictures_leads_nowhere_else(photo: Path, tmp_path: Path) -> None:
+    """The user may name a link; what lies in a folder that he was given must not lead to his own files."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / "a.png").symlink_to(photo)
+    with pytest.raises(InputError, match=r"a\.png: must not be a link that leads out of its folder"):
+        source_from_pictures(folder, Settings(), landmark_model_path())
+    assert source_from_pictures(folder / "a.png", Settings(), landmark_model_path()).name == photo.resolve().name
+
+
 def test_a_bank_is_short_where_its_pictures_are_too_few(photo: Path) -> None:
     source = source_from_pictures(photo, Settings(), landmark_model_path())
     assert source.images.shape == (5, 224, 224, 3)

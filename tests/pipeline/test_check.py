@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -149,6 +150,23 @@ def test_repair_leaves_what_is_sound_and_the_build_makes_the_rest(
     finish.finish(dataset, sample_root, plan, max_failures=0)
     assert check_dataset(dataset) == ([], digest)
     assert sound.stat().st_mtime_ns == before
+
+
+def test_a_terabyte_of_nothing_is_not_summed(dataset: Path) -> None:
+    os.truncate(shard(dataset), 1 << 40)
+    assert f"has {1 << 40} bytes" in only_defect(dataset)
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "manifest.csv"])
+def test_a_table_behind_a_link_is_anothers(
+    name: str, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (dataset / name).rename(tmp_path / name)
+    (dataset / name).symlink_to(tmp_path / name)
+    for command in (["check"], ["report"]):
+        assert main([*command, str(dataset)]) == 1
+        said = capsys.readouterr()
+        assert f"{name}: must be a regular file, got a link" in said.out + said.err
 
 
 def test_repair_follows_no_link(dataset: Path, tmp_path: Path) -> None:

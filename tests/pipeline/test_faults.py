@@ -421,6 +421,14 @@ def test_pipes_and_devices_are_not_read(tmp_path: Path) -> None:
         assert "regular file" in result.error
 
 
+def test_a_terabyte_of_nothing_is_not_summed(tmp_path: Path) -> None:
+    (tmp_path / "sparse.mp4").touch()
+    os.truncate(tmp_path / "sparse.mp4", 1 << 40)
+    result = prepare_video(tmp_path, Source("sparse.mp4", "s", "train"), SETTINGS, tmp_path / "work", None)
+    assert result.error.startswith("unreadable: ")
+    assert f"got {1 << 40}" in result.error
+
+
 # Hostile input
 
 

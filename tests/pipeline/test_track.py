@@ -87,6 +87,12 @@ def test_what_no_track_says_is_not_believed(change: dict[str, Any], tmp_path: Pa
     assert load_track(tmp_path / "t.npz", SUM) is None
 
 
+def test_a_track_behind_a_link_is_anothers(tmp_path: Path) -> None:
+    save_track(tmp_path / "another.npz", a_track(), SUM)
+    (tmp_path / "t.npz").symlink_to("another.npz")
+    assert load_track(tmp_path / "t.npz", SUM) is None
+
+
 def test_a_bomb_is_not_read(tmp_path: Path) -> None:
     save_track(tmp_path / "t.npz", a_track(), SUM)
     with zipfile.ZipFile(tmp_path / "t.npz") as source, zipfile.ZipFile(tmp_path / "b.npz", "w") as target:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +45,17 @@ def test_a_few_headers_stand_for_all(root: Path) -> None:
 def test_what_says_nothing_of_itself_is_estimated_from_the_others(root: Path) -> None:
     assert forecast(root, sources("00.mp4", "none.mp4", "gone.mp4")) == (3, 1, pytest.approx(1.2), pytest.approx(30))
     assert forecast(root, sources("none.mp4")) == (1, 0, 0.0, 0.0)
+
+
+def test_a_pipe_is_not_waited_for(root: Path) -> None:
+    os.mkfifo(root / "pipe.mp4")
+    assert forecast(root, sources("00.mp4", "pipe.mp4")) == (2, 1, pytest.approx(0.8), pytest.approx(20))
+
+
+def test_a_header_that_hangs_is_given_up(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecasting, "stated_length", lambda *_: signal.pause())
+    monkeypatch.setattr(forecasting, "PATIENCE_SECONDS", 0.05)
+    assert forecast(root, sources("00.mp4")) == (1, 0, 0.0, 0.0)
 
 
 def test_parts_and_pictures_are_as_long_as_they_are(root: Path) -> None:
