@@ -33,6 +33,7 @@ from tests.hostile.case import Case
 from tests.hostile.corpus import all_cases
 
 PLAIN = child.Trouble()
+PATIENCE_SECONDS = 900  # with the sound world, on a machine that is busy
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,7 +67,7 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.root = root
         root.chmod(0o755)  # for the user without a name
-        made = child.run(lambda: _make(root), root, child.Trouble(memory_bytes=16 << 30))
+        made = child.run(lambda: _make(root), root, child.Trouble(memory_bytes=16 << 30), PATIENCE_SECONDS)
         if made.status != 0:
             raise RuntimeError(f"the sound world could not be made: {made.err}")
         self.clean = world.World(root / "clean", root / "foreign")

@@ -62,7 +62,7 @@ class Ended(NamedTuple):
     left: list[str]  # processes
 
 
-def run(command: Callable[[], int], folder: Path, trouble: Trouble) -> Ended:
+def run(command: Callable[[], int], folder: Path, trouble: Trouble, patience_seconds: float = HANG_SECONDS) -> Ended:
     """Run a command in a process of its own session, in a folder."""
     words = [_Words(), _Words()]
     sys.stdout.flush()
@@ -82,7 +82,7 @@ def run(command: Callable[[], int], folder: Path, trouble: Trouble) -> Ended:
         if sent < len(trouble.signals) and passed >= trouble.signals[sent][0]:
             os.kill(pid, trouble.signals[sent][1])
             sent += 1
-        if passed > HANG_SECONDS:
+        if passed > patience_seconds:
             hung = True
             os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import subprocess
 import sys
 import zipfile
@@ -94,6 +95,18 @@ save_checkpoint(Path({str(tmp_path)!r}), {{"step": 2, "weights": torch.zeros(100
         "step-00000001.pt",
         "step-00000003.pt",
     ]
+
+
+def test_a_full_disk_costs_the_new_checkpoint_alone(tmp_path: Path) -> None:
+    earlier = save_checkpoint(tmp_path, payload(1), keep=2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))  # an error of write(2), as a full disk is
+    try:
+        with pytest.raises(OSError, match="too large"):
+            save_checkpoint(tmp_path, {**payload(2), "weights": torch.zeros(1 << 20)}, keep=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(earlier.parent.iterdir()) == [earlier]
 
 
 def test_a_run_folder_stands_for_its_newest_checkpoint(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.building.plan import MAX_CHUNK, load_plan, make_plan, save_plan
 from pipeline.corpora import Source
-from pipeline.errors import BuildError, InputError
-from pipeline.settings import Settings
+from pipeline.errors import BuildError, DatasetError, InputError
+from pipeline.settings import Settings, recorded_settings
 
 
 def corpus(speakers: int, each: int) -> list[Source]:
@@ -89,3 +89,9 @@ def test_settings_that_differ_have_other_digests() -> None:
 def test_bad_settings(change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Settings(**change)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("nan"), float("inf"), True])
+def test_a_recorded_setting_that_is_no_number(value: object) -> None:
+    with pytest.raises(DatasetError, match=r"dataset\.json: its settings cannot be used \(k_floor must be float"):
+        recorded_settings({"k_floor": value}, Path("dataset.json"))
