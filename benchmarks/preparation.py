@@ -30,7 +30,7 @@ from pipeline.child_process import tune_memory
 from pipeline.cli import run
 from pipeline.corpora import Source, video_tree
 from pipeline.ffmpeg_program import ffmpeg_path
-from pipeline.preparing import crops, regions, video
+from pipeline.preparing import crops, region_store, video
 from pipeline.settings import Settings
 from pipeline.tracking.detection import Face, FaceDetector
 from pipeline.tracking.landmark_model import landmark_model_path
@@ -44,7 +44,7 @@ STEPS: list[tuple[str, Any, str]] = [
     ("tracking: detector and predictor", tracking.FaceTracker, "observe"),
     ("crop", crops, "cut"),
     ("K", video, "k_codes"),
-    ("copying the face's region", regions.RegionStore, "keep"),
+    ("copying the face's region", region_store.RegionStore, "keep"),
     ("checksum of the source", content, "sha256_of"),
 ]
 

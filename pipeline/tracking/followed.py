@@ -133,7 +133,7 @@ class FollowedFace:
         if not _is_nearly_sure(self.box, settings):
             return 1
         if self.box.score < settings.sure_score or self.motion > settings.calm_motion:
-            return max(1, settings.detect_every // 3)
+            return max(1, settings.detect_every // 4)
         return settings.detect_every
 
     # Changes.

@@ -59,7 +59,7 @@ class TrackSettings:
     `patience` half of one. What all must get right are the scenes of tests/pipeline/tracking/test_tracker.py.
     """
 
-    detect_every: int = 6
+    detect_every: int = 9
     sure_score: float = 0.8
     lapse_score: float = -0.5
     reach: float = 0.8
