@@ -8,7 +8,7 @@ from pipeline.tracking.search import SearchSettings
 
 # Of the code that makes a track of a video. It is raised with every change that may change one: tracks that were kept
 # for other crops are then made anew (tests/pipeline/tracking/test_version.py).
-TRACKER_VERSION = 1
+TRACKER_VERSION = 2
 
 
 @dataclass(frozen=True)
