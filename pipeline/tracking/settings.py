@@ -16,7 +16,7 @@ class TrackSettings:
     """How a face is followed and searched. Scores are dlib's (its own threshold is 0, sure faces are above 1).
 
     Attributes:
-        detect_every: frames from one detection to the next on a sure, calm face; unsure or moving ones get more.
+        detect_every: frames from one detection to the next on a sure, calm face; unsure, moving and new ones get more.
         sure_score: score from which a face is sure.
         lapse_score: how low a followed face's score may fall, provided the second look still sees it.
         reach: half the side of the neighbourhood searched around a face, in units of the face size.
