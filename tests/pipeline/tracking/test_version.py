@@ -22,7 +22,7 @@ GOLDEN = {1: "79737a875f1d", 2: "cd5261d6b2b0"}
 
 
 def pictures() -> Iterator[npt.NDArray[np.uint8]]:
-    """A face that holds still, drifts, leaps, turns into its mirror image at a cut, shrinks, is gone, and comes back; with noise."""
+    """A face that holds still, drifts, leaps, turns round at a cut, shrinks, is gone, and comes back; with noise."""
     face = cv2.imread(str(Path(__file__).with_name("drawn_face.png")), cv2.IMREAD_GRAYSCALE)
     assert face is not None
     dice = np.random.default_rng(0)
