@@ -156,8 +156,6 @@ def first_minutes(program: Path, folder: Path, steps: int) -> str:
     you.shows(INSTALL.splitlines())
     you.types("flnet")
     you.types("flnet biuld", status=2)
-    you.tells(f"## The demo\n\nWith {steps} steps in place of 2000, to see it run through.")
-    you.types(f"flnet demo --steps {steps}")
     you.tells("## Three clips of your own")
     draw_clips(folder)
     you.types("ls my_clips")
@@ -179,6 +177,9 @@ def first_minutes(program: Path, folder: Path, steps: int) -> str:
     animate = "flnet animate --checkpoint runs/first --source photo.jpg"
     you.types(f"{animate} --driver my_clips/ben.mp4 --paste-back --out talks.mp4")
     you.types(f"{animate} --driver nobody.mp4 --out talks.mp4", status=1)
+    if steps:
+        you.tells(f"## All of it by itself\n\nWith {steps} steps in place of 2000, to see it run through.")
+        you.types(f"flnet demo --steps {steps}")
     version = f"Python {sys.version_info.major}.{sys.version_info.minor}"
     return f"{HEAD.format(python=version, most=MOST_LINES)}\n{you.page()}"
 
@@ -198,7 +199,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", type=Path, required=True, help="flnet, in an environment that holds the wheel")
     parser.add_argument("--folder", type=Path, help="where the stranger's folder is made (default: the system's)")
-    parser.add_argument("--steps", type=int, default=20, help="of the demo's training (%(default)s)")
+    parser.add_argument("--steps", type=int, default=20, help="of the demo's training (%(default)s; 0: no demo)")
     parser.add_argument("--to", type=Path, help="file to write (default: print)")
     return run(parser, _main)
 
