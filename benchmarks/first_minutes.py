@@ -20,9 +20,9 @@ from pathlib import Path
 
 from pipeline import log
 from pipeline.cli import run
+from pipeline.corpora.exclude import line_for
 from pipeline.errors import BuildError
 from pipeline.ffmpeg_program import ffmpeg_path
-from pipeline.report.acting import line_for
 from pipeline.sample import write_sample_corpus
 
 HEAD = """\
