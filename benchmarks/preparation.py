@@ -1,10 +1,11 @@
 """What preparing a video costs beside decoding it, and beside plain dlib on every frame; where the time goes; what the
 whole corpora will take.
 
-    python benchmarks/preparation.py CORPUS [--clips 6] [--plain-every 15]
+    python benchmarks/preparation.py CORPUS [--clips 6] [--plain-every 15] [--sizes 1280x720 512x512 360x288]
 
 CORPUS is a folder of videos (any layout; 1080p clips for the figures in the README). All figures are CPU time (this
-process and the ffmpeg it runs), taken in turn, clip by clip, in one run; medians over the clips.
+process and the ffmpeg it runs), taken in turn, clip by clip, in one run; medians over the clips. With `--sizes` the
+same clips again, scaled and cropped to each of these sizes (H.264, crf 18).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from pipeline.child_process import tune_memory
 from pipeline.cli import run
 from pipeline.corpora import Source, video_tree
 from pipeline.ffmpeg_program import ffmpeg_path
-from pipeline.preparing import crops, regions, video
+from pipeline.preparing import crops, region_store, video
 from pipeline.settings import Settings
 from pipeline.tracking.detection import Face, FaceDetector
 from pipeline.tracking.landmark_model import landmark_model_path
@@ -40,11 +41,15 @@ from pipeline.tracking.predictor import LandmarkPredictor
 # Of the full corpora: videos, seconds each, frames a second, and the share of 1080p's pixels in one of their frames.
 FULL = {"TCD-TIMIT": (6913, 5.2, 30, 1.0), "FaceForensics": (1004, 17.0, 30, 0.5)}
 
+SIZES_HEAD = (
+    "| CPU ms a frame at | decoding | all of preparation | of it tracking | plain dlib | times less |\n"
+    "| --- | ---: | ---: | ---: | ---: | ---: |"
+)
 STEPS: list[tuple[str, Any, str]] = [
     ("tracking: detector and predictor", tracking.FaceTracker, "observe"),
     ("crop", crops, "cut"),
     ("K", video, "k_codes"),
-    ("copying the face's region", regions.RegionStore, "keep"),
+    ("copying the face's region", region_store.RegionStore, "keep"),
     ("checksum of the source", content, "sha256_of"),
 ]
 
@@ -56,16 +61,47 @@ def main(args: argparse.Namespace) -> int:
     found = [Source(path.as_posix(), "anybody", "train") for path in video_tree(root).videos]
     sources = found[:: max(1, len(found) // args.clips)][: args.clips]
     plain = PlainDetector(landmark_model_path())
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        video.prepare_video(root, sources[0], settings, work / "warm", None)  # loads the models
+        tune_memory()  # as the processes of a build do
+        rows, spent = _measure_all(root, sources, settings, work / "as it is", plain, args.plain_every)
+        _report(rows, dict(spent))
+        if args.sizes:
+            print(f"\n{SIZES_HEAD}")
+            _report_size("as it is", rows, spent)
+        for size in args.sizes:
+            scaled = _scaled(root, sources, size, work / size)
+            rows, spent = _measure_all(work / size, scaled, settings, work / f"of {size}", plain, args.plain_every)
+            _report_size(size, rows, spent)
+    return 0
+
+
+def _measure_all(
+    root: Path, sources: list[Source], settings: Settings, work: Path, plain: PlainDetector, every: int
+) -> tuple[list[dict[str, float]], dict[str, float]]:
+    """A row for each clip, and the seconds spent in each step on all."""
     spent: dict[str, float] = defaultdict(float)
     rows = []
-    with tempfile.TemporaryDirectory() as scratch:
-        video.prepare_video(root, sources[0], settings, Path(scratch) / "warm", None)  # loads the models
-        tune_memory()  # as the processes of a build do
-        for source in sources:
-            rows.append(_measure(root, source, settings, Path(scratch), plain, args.plain_every, spent))
-            print(f"{source.id}: {rows[-1]['frames']:.0f} frames", file=sys.stderr)
-    _report(rows, spent)
-    return 0
+    for source in sources:
+        rows.append(_measure(root, source, settings, work, plain, every, spent))
+        print(f"{source.id}: {rows[-1]['frames']:.0f} frames", file=sys.stderr)
+    return rows, spent
+
+
+def _scaled(root: Path, sources: list[Source], size: str, folder: Path) -> list[Source]:
+    """The clips at another size: scaled until they fill it, and what hangs over cut off."""
+    width, height = size.split("x")
+    folder.mkdir(parents=True)
+    made = []
+    for number, source in enumerate(sources):
+        name = f"{number}.mp4"
+        picture = ffmpeg.input(str(root / source.id)).video
+        picture = picture.filter("scale", width, height, force_original_aspect_ratio="increase")
+        picture = picture.filter("crop", width, height)
+        picture.output(str(folder / name), vcodec="libx264", crf=18).run(cmd=ffmpeg_path(), quiet=True)
+        made.append(Source(name, "anybody", "train"))
+    return made
 
 
 def _measure(
@@ -165,6 +201,15 @@ def _counting(function: Callable[..., Any], label: str, spent: dict[str, float])
     return counted
 
 
+def _report_size(name: str, rows: list[dict[str, float]], spent: dict[str, float]) -> None:
+    decode, prepared, plain = (median(row[way] for row in rows) for way in ("decode", "prepare", "plain"))
+    tracking = spent[STEPS[0][0]] / spent["frames"] * 1e3
+    print(
+        f"| {name} | {decode:.2f} | {prepared:.2f} | {tracking:.2f} | {plain:.2f} | {plain / prepared:.1f} |",
+        flush=True,
+    )
+
+
 def _report(rows: list[dict[str, float]], spent: dict[str, float]) -> None:
     decode, pipe, prepared, plain = (
         median(row[name] for row in rows) for name in ("decode", "pipe", "prepare", "plain")
@@ -205,4 +250,5 @@ if __name__ == "__main__":
     parser.add_argument(
         "--plain-every", type=int, default=15, help="plain dlib on every how many-th frame (default 15)"
     )
+    parser.add_argument("--sizes", nargs="*", default=[], metavar="WxH", help="these sizes as well, made of the clips")
     sys.exit(run(parser, main))

@@ -21,6 +21,7 @@ from model.data.loader import BatchDataset, batches
 from model.data.sampler import BatchPlanner
 from model.network.perceptual import PerceptualFeatures
 from model.networks import checkpoint_config
+from model.presets import PRESETS
 from model.setting import to_dict
 from model.signals import StopRequest, watched_signals
 from model.training.distributed import Processes
@@ -41,6 +42,7 @@ TRAIN_SPLIT = "train"
 LOCK_FILE = ".lock"
 PATIENCE_SECONDS = 10.0  # what the processes of a training that was killed may take to be gone
 RUN_FILE_TOLD = "All that this run uses, for flnet train --config; --resume of this run reads it by itself."
+WARM_SECONDS = 30.0  # of a first step, from which on it is no matter of starting up: else the second one is timed
 LONG_HOURS = 4.0  # of a training on a CPU, from which on the user is told of it
 CONCERN_SHARE = 0.05  # of the steps, after which a recipe may say that something goes wrong
 # Settings that say how a run is carried out. All others must be the checkpoint's when a run is resumed.
@@ -104,20 +106,40 @@ def train(run: Run, processes: Processes, features: PerceptualFeatures | None) -
         return _Session(run, trainer, planner, stop).run()
 
 
-def forecast(seconds: float, steps: int) -> str:
-    """What the user should know of a training on a CPU whose first step took so long, if it will take hours.
+class Pace:
+    """Times the first steps of a training until one tells how long the others will take."""
+
+    def __init__(self) -> None:
+        self._began, self._waited, self._steps = time.perf_counter(), 0.0, 0
+
+    def step(self, waited_seconds: float) -> float | None:
+        """After each step: the seconds that it took without waiting for batches; None where that tells nothing yet.
+
+        Args:
+            waited_seconds: for batches, since the beginning.
+        """
+        now = time.perf_counter()
+        seconds = now - self._began - (waited_seconds - self._waited)
+        self._began, self._waited, self._steps = now, waited_seconds, self._steps + 1
+        return seconds if self._steps > 1 or seconds > WARM_SECONDS else None
+
+
+def forecast(seconds: float, steps: int, is_small: bool = False) -> str:
+    """What the user should know of a training on a CPU whose steps take so long, if it will take hours.
 
     Args:
-        seconds: that the first step took.
+        seconds: that a step takes.
         steps: still to do.
+        is_small: the network is no larger than that of --preset cpu.
     """
     hours = seconds * steps / 3600
-    if hours < LONG_HOURS:
+    if hours < LONG_HOURS or not steps:
         return ""
     whole = f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours"
+    else_ = "fewer --steps" if is_small else "have a small network in minutes with --preset cpu"
     return (
-        f"the first step took {seconds:.1f} s on this CPU: the {steps} steps to come will take about {whole}; use a "
-        "GPU, or have a small network in minutes with --preset cpu (Ctrl-C saves and stops)"
+        f"a step takes {seconds:.1f} s on this CPU: the {steps} steps to come will take about {whole}; use a GPU, or "
+        f"{else_} (Ctrl-C saves and stops)"
     )
 
 
@@ -271,13 +293,13 @@ class _Session:
         )
 
     def _loop(self, source: WaitTimer[Batch]) -> int:
-        began: float | None = time.perf_counter()
+        pace = Pace() if self.processes.is_main and self.trainer.device.type == "cpu" else None
         while self.trainer.step_count < self.config.steps:
             losses = self.trainer.step(source)
             step = losses.step
-            if began is not None and self.processes.is_main and self.trainer.device.type == "cpu":
-                self._forecast(time.perf_counter() - began, self.config.steps - step)
-            began = None
+            if pace is not None and (seconds := pace.step(source.seconds)) is not None:
+                self._forecast(seconds, self.config.steps - step)
+                pace = None
             stopping = self._agreed_to_stop()
             ending = step == self.config.steps or stopping
             saving = step % self.config.checkpoint_every == 0 or ending
@@ -303,7 +325,8 @@ class _Session:
                 self.monitor.add(losses.step, terms, waited_seconds, last=ending and not self.unread)
 
     def _forecast(self, seconds: float, steps: int) -> None:
-        told = forecast(seconds, steps)
+        cpu = PRESETS["cpu"]
+        told = forecast(seconds, steps, self.config.model.image_size <= cpu["image_size"])
         if told:
             log.warn(told)
 
@@ -337,5 +360,6 @@ class _Session:
     def _report_stop(self, step: int) -> int:
         if self.processes.is_main:
             name = self.stop.signal.name if self.stop.signal else "a signal to another process"
-            log.warn(f"stopped by {name} after step {step}, saved; go on with --resume")
+            folder = printable(str(self.run_settings.folder))
+            log.warn(f"stopped by {name} after step {step}, saved; go on with flnet train --resume {folder}")
         return INTERRUPTED if self.stop.signal == signal.SIGINT else EXIT_PREEMPTED

@@ -68,8 +68,8 @@ def told(found: Forecast, out: Path, storage: str, frame_size: int = FRAME_SIZE)
     need = found.gigabytes(storage, frame_size)
     line = (
         f"{out}: {found.videos} videos to prepare, about {_hours(found.seconds)} of them (as estimated from "
-        f"{found.looked_at}): some {_hours(found.frames / FRAMES_A_SECOND)} of one processor's work, about {need:.1f} "
-        f"GB of the {free:.1f} GB that are free there"
+        f"{found.looked_at}): some {_hours(found.frames / FRAMES_A_SECOND)} of one processor's work, "
+        f"{f'about {need:.1f}' if need >= 0.1 else 'less than 0.1'} GB of the {free:.1f} GB that are free there"
     )
     if need <= free:
         return line, ""
@@ -86,5 +86,5 @@ def free_gigabytes(folder: Path) -> float:
 
 def _hours(seconds: float) -> str:
     if seconds < 100:
-        return f"{seconds:.0f} seconds"
+        return "1 second" if round(seconds) == 1 else f"{seconds:.0f} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 3600 else f"{seconds / 3600:.1f} hours"

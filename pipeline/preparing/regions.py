@@ -61,31 +61,3 @@ def keep_region(frame: Frame, box: Box) -> Region:
         frame.v[half_rows, half_columns].copy(),
         frame.colour,
     )
-
-
-class RegionStore:
-    """Regions by frame, the latest that fit in `budget` bytes.
-
-    What did not fit must be decoded again, from the video's beginning on: if that is its first frames, it is soon done.
-    """
-
-    def __init__(self, budget: int) -> None:
-        self._left = budget
-        self._regions: dict[int, Region] = {}
-
-    def keep(self, place: int, frame: Frame, box: Box) -> None:
-        """Copy `box` of the frame, and forget the oldest regions if the budget asks for it."""
-        region = keep_region(frame, box)
-        self._regions[place] = region
-        self._left -= region.nbytes
-        while self._left < 0:
-            self._left += self._regions.pop(next(iter(self._regions))).nbytes
-
-    def covers(self, place: int, box: Box) -> bool:
-        """Whether the frame's region was kept and holds `box`, which must be clipped to the picture."""
-        region = self._regions.get(place)
-        return region is not None and region.box.contains(box)
-
-    def take(self, place: int) -> Region:
-        """Hand out a region and forget it."""
-        return self._regions.pop(place)

@@ -24,7 +24,8 @@ from pipeline.preparing import crops
 from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.crop_plan import CropPlan, plan_crops
 from pipeline.preparing.k_map import k_codes, k_table, pixel_side
-from pipeline.preparing.regions import Box, RegionStore, keep_region
+from pipeline.preparing.region_store import RegionStore
+from pipeline.preparing.regions import Box, keep_region
 from pipeline.preparing.scores import demands, head_scores, picture_scores
 from pipeline.preparing.sound import agreement, kept_sound
 from pipeline.result import REQUIRED, VideoResult, blank, failed, load_result, save_result
@@ -36,7 +37,9 @@ from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.tracking.predictor import load_ensemble
 
 READINGS = 2  # a file that changed while it was read is read again, but not for ever
-REGION_BUDGET = 256 << 20  # bytes of picture kept while a video is tracked; what is beyond is decoded a second time
+# Bytes of picture kept from tracking to cropping, in memory and in a temporary file (at 1080p, some 6 and 50 seconds);
+# what is beyond is decoded a second time.
+REGION_BUDGET, SPOOL_BUDGET = 256 << 20, 2 << 30
 
 
 class WorkFiles(NamedTuple):
@@ -121,11 +124,24 @@ def _is_still(path: Path, sum_of: Callable[[Path], str], sha256: str) -> bool:
 def _prepare(
     path: Path, source: Source, begun: VideoResult, settings: Settings, files: WorkFiles, model: Path | None
 ) -> VideoResult:
-    # Landmarks do not depend on the crops' settings: those of an earlier build serve.
-    track, store = load_track(files.track, begun.sha256), RegionStore(0)
-    if track is None:
-        track, store = _track(path, source, settings, model)
-        save_track(files.track, track, begun.sha256)
+    with RegionStore(REGION_BUDGET, SPOOL_BUDGET) as store:
+        # Landmarks do not depend on the crops' settings: those of an earlier build serve.
+        track = load_track(files.track, begun.sha256)
+        if track is None:
+            track = _track(path, source, settings, model, store)
+            save_track(files.track, track, begun.sha256)
+        return _crop(path, source, begun, settings, files, track, store)
+
+
+def _crop(
+    path: Path,
+    source: Source,
+    begun: VideoResult,
+    settings: Settings,
+    files: WorkFiles,
+    track: Track,
+    store: RegionStore,
+) -> VideoResult:
     width, height = track.size
     result = replace(
         begun,
@@ -196,16 +212,16 @@ def _sound_scores(samples: Samples, track: Track, kept: npt.NDArray[np.int64]) -
     }
 
 
-def _track(path: Path, source: Source, settings: Settings, model: Path | None) -> tuple[Track, RegionStore]:
+def _track(path: Path, source: Source, settings: Settings, model: Path | None, store: RegionStore) -> Track:
     """Follow the face, keeping of each frame the pixels that its crop is likely to need."""
-    store, half = RegionStore(REGION_BUDGET), 0.0
+    half = 0.0
 
     def keep(place: int, frame: Frame, landmarks: geometry.Points) -> None:
         nonlocal half
         half = max(half, crops.likely_half(landmarks, settings.centre, settings.face_fraction))
         store.keep(place, frame, crops.likely_box(landmarks, settings.centre, half))
 
-    return follow(path, settings.track, _model(model), keep, at_rate(path, source.clip, settings.fps)), store
+    return follow(path, settings.track, _model(model), keep, at_rate(path, source.clip, settings.fps))
 
 
 @lru_cache(maxsize=1)
@@ -278,8 +294,14 @@ def _pixels(
         width, height = track.sizes[cut.frame].tolist()
         return crops.source_box(cut.transform, size).clipped(width, height)
 
-    missing = [cut.frame for cut in cuts if not store.covers(cut.frame, box(cut))]
-    again = frames_at(path, missing, clip)
-    for cut in cuts:
-        region = store.take(cut.frame) if store.covers(cut.frame, box(cut)) else keep_region(next(again), box(cut))
-        yield crops.cut(region, cut.transform, size)
+    done = 0
+    while done < len(cuts):  # once, but where kept regions are lost
+        left = cuts[done:]
+        kept = [store.covers(cut.frame, box(cut)) for cut in left]
+        again = frames_at(path, [cut.frame for cut, has in zip(left, kept, strict=True) if not has], clip)
+        for cut, has in zip(left, kept, strict=True):
+            region = store.take(cut.frame) if has else keep_region(next(again), box(cut))
+            if region is None:
+                break
+            yield crops.cut(region, cut.transform, size)
+            done += 1

@@ -14,7 +14,7 @@ from pipeline.report.drops import drop_examples
 from pipeline.report.gather import Gathered, gather
 from pipeline.report.page import render
 from pipeline.report.pictures import video_pictures
-from pipeline.report.rows import choose_pictured, page_data
+from pipeline.report.rows import choose_pictured, choose_played, page_data
 from pipeline.report.suspicion import find_signs
 from pipeline.report.unfinished import render_unfinished, standing
 from pipeline.shards import open_dataset
@@ -37,7 +37,7 @@ def write_report(
         pictures: show pictures of at most so many videos: those with the gravest signs, and one of each speaker.
         progress: show bars for what takes over a second.
         sources: the corpus root, to show a dropped frame of each kind from the source videos; None shows none.
-        clips: play a clip of at most so many videos, chosen as those of the pictures are.
+        clips: play a clip of at most so many videos: those with signs, then one of each speaker.
 
     Returns:
         The page.
@@ -57,7 +57,7 @@ def _page(gathered: Gathered, sources: Path | None, pictures: int, clips: int, p
     entries = gathered.entries
     signs = find_signs(entries)
     shown = video_pictures(entries, choose_pictured(entries, signs, pictures), progress)
-    played = video_clips(entries, choose_pictured(entries, signs, clips), progress)
+    played = video_clips(entries, choose_played(entries, signs, clips), progress)
     if clips:
         size = sum(clip.bytes for clip in played.values())
         arrived = sum(entry.arrived for entry in entries)

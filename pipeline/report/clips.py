@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pipeline import h264, log
 from pipeline.report.gather import Entry, Measures
 from pipeline.report.pictures import Picture
-from pipeline.shards import FRAME_SIZE, ShardReader
+from pipeline.shards import ShardReader
 
 MOST_BYTES = 200_000  # of a clip
 SECONDS = 4.0
@@ -63,9 +63,10 @@ def _clip(found: Measures, fps: float, path: Path) -> PageClip:
     rate = min(max(fps, RATES[0]), RATES[1])
     rows = window(found, min(int(SECONDS * rate) + 1, MOST_FRAMES))
     with ShardReader(found.shard) as reader:
+        size = (reader.frame_size, reader.frame_size)
         while True:
             for crf in CRFS:
-                h264.encode(path, _frames(reader, found.first_row, rows), (FRAME_SIZE, FRAME_SIZE), rate, crf=crf)
+                h264.encode(path, _frames(reader, found.first_row, rows), size, rate, crf=crf)
                 if path.stat().st_size <= MOST_BYTES or (crf == CRFS[-1] and len(rows) == 1):
                     index = found.frame_index
                     told = base64.b64encode(path.read_bytes()).decode()

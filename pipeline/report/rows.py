@@ -47,11 +47,19 @@ def choose_pictured(entries: Sequence[Entry], signs: Sequence[Sequence[Sign]], c
     Args:
         count: pictures are for at most so many videos.
     """
-    grave = by_gravity(signs)
+    return list(dict.fromkeys([*by_gravity(signs)[: count // 3], *_of_speakers(entries, signs)]))[:count]
+
+
+def choose_played(entries: Sequence[Entry], signs: Sequence[Sequence[Sign]], count: int) -> list[int]:
+    """Which videos get clips, at most so many: those with signs, then one a speaker, then any."""
+    return list(dict.fromkeys([*by_gravity(signs), *_of_speakers(entries, signs)]))[:count]
+
+
+def _of_speakers(entries: Sequence[Entry], signs: Sequence[Sequence[Sign]]) -> list[int]:
+    """One a speaker, then those with signs, then any that arrived."""
     shown = [row["show"] for row in speaker_rows(entries, signs) if row["show"] >= 0]
     any_other = [place for place, entry in enumerate(entries) if entry.arrived]
-    order = dict.fromkeys([*grave[: count // 3], *shown, *grave, *any_other])
-    return list(order)[:count]
+    return [*shown, *by_gravity(signs), *any_other]
 
 
 def speaker_rows(entries: Sequence[Entry], signs: Sequence[Sequence[Sign]]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from pipeline.tracking.settings import TrackSettings
 
 COMPANY_FRAMES = 50  # for so long somebody seen beside a face may be the one who comes to stand in front of it
 MEMORY_FRAMES = 12  # between looks kept: what slides in front of a face is not yet in the older one
+LEARNT = 5  # detections after which the box hardly changes with one more
 BESIDE = 0.2  # overlap of two faces' boxes at most; dlib gives boxes within boxes, too
 SURVEY_FRAMES = 4  # between looks at the wider neighbourhood of a face that is changing
 
@@ -133,8 +134,9 @@ class FollowedFace:
         if not _is_nearly_sure(self.box, settings):
             return 1
         if self.box.score < settings.sure_score or self.motion > settings.calm_motion:
-            return max(1, settings.detect_every // 3)
-        return settings.detect_every
+            return max(1, settings.detect_every // 4)
+        learnt = self.model.count >= LEARNT
+        return settings.detect_every if learnt else max(1, settings.detect_every // 2)
 
     # Changes.
 

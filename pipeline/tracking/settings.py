@@ -8,7 +8,7 @@ from pipeline.tracking.search import SearchSettings
 
 # Of the code that makes a track of a video. It is raised with every change that may change one: tracks that were kept
 # for other crops are then made anew (tests/pipeline/tracking/test_version.py).
-TRACKER_VERSION = 1
+TRACKER_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class TrackSettings:
     """How a face is followed and searched. Scores are dlib's (its own threshold is 0, sure faces are above 1).
 
     Attributes:
-        detect_every: frames from one detection to the next on a sure, calm face; unsure or moving ones get more.
+        detect_every: frames from one detection to the next on a sure, calm face; unsure, moving and new ones get more.
         sure_score: score from which a face is sure.
         lapse_score: how low a followed face's score may fall, provided the second look still sees it.
         reach: half the side of the neighbourhood searched around a face, in units of the face size.
@@ -59,7 +59,7 @@ class TrackSettings:
     `patience` half of one. What all must get right are the scenes of tests/pipeline/tracking/test_tracker.py.
     """
 
-    detect_every: int = 6
+    detect_every: int = 9
     sure_score: float = 0.8
     lapse_score: float = -0.5
     reach: float = 0.8

@@ -27,7 +27,7 @@ from model.networks import NETWORKS
 from model.presets import PRESETS
 from model.setting import to_table
 from model.train import compiles_by_default, config_from, main, said, settings_table
-from model.training.run import forecast
+from model.training.run import Pace, forecast
 from model.training.step import Trainer
 from pipeline.run_file import read_table, write_run_file
 from pipeline.shards import open_dataset
@@ -208,14 +208,25 @@ def test_a_long_training_on_a_cpu_is_foretold(
     tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert forecast(197, 99_999) == (
-        "the first step took 197.0 s on this CPU: the 99999 steps to come will take about 228 days; use a GPU, or have "
-        "a small network in minutes with --preset cpu (Ctrl-C saves and stops)"
+        "a step takes 197.0 s on this CPU: the 99999 steps to come will take about 228 days; use a GPU, or have a "
+        "small network in minutes with --preset cpu (Ctrl-C saves and stops)"
     )
+    assert forecast(197, 99_999, is_small=True).endswith("use a GPU, or fewer --steps (Ctrl-C saves and stops)")
+    assert forecast(197, 0) == ""
     assert "about 6 hours" in forecast(2, 10_000)
     assert forecast(2, 1000) == ""
     monkeypatch.setattr("model.training.run.LONG_HOURS", 0.0)
-    assert train(tiny_dataset, tmp_path / "run", "--steps", "2") == 0
-    assert capsys.readouterr().err.count("warning: the first step took") == 1
+    assert train(tiny_dataset, tmp_path / "run", "--steps", "3") == 0
+    assert capsys.readouterr().err.count("warning: a step takes") == 1
+
+
+def test_starting_up_is_no_part_of_a_steps_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 25.0, 26.5, 100.0, 197.0])
+    monkeypatch.setattr("model.training.run.time.perf_counter", lambda: next(now))
+    pace = Pace()
+    assert pace.step(5.0) is None  # 20 s, of which nobody knows what they were spent on
+    assert pace.step(6.0) == 0.5
+    assert Pace().step(0.0) == 97.0
 
 
 def test_what_a_dataset_lacks_is_said_at_the_start(

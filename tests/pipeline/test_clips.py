@@ -119,6 +119,7 @@ def test_regions_that_were_not_kept_are_decoded_again_from_the_same_part(
     clip = Clip("two.mp4", 0.3, 1.3, (0.5, 0.0, 1.0, 1.0), 5.0)
     _, kept = prepared(root, tmp_path / "kept", clip)
     monkeypatch.setattr("pipeline.preparing.video.REGION_BUDGET", 0)
+    monkeypatch.setattr("pipeline.preparing.video.SPOOL_BUDGET", 0)
     _, again = prepared(root, tmp_path / "again", clip)
     assert kept.path.read_bytes() == again.path.read_bytes()
 

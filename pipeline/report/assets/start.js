@@ -8,7 +8,8 @@ function drawFirst() {
     ? "Videos with signs that something is wrong, gravest first. A sign is a reason to look, not a verdict. What you do not want can be left out: choose it, here or below."
     : "No video shows a sign that something is wrong.";
   const kinds = data.kinds.map((name, kind) => [name, `sign ${kind}`]).filter(([, group]) => groups.has(group));
-  byId("first-kinds").replaceChildren(...kinds.map(([name, group]) => make("li", {}, groupChooser(group, `all ${groups.get(group).length}: ${name}`))));
+  const boxes = kinds.map(([name, group]) => make("li", {}, groupChooser(group, `${name} (${grouped(groups.get(group).length)})`)));
+  byId("first-kinds").replaceChildren(...(count ? [make("li", { class: "note" }, "Leave out all with"), ...boxes] : []));
   byId("first-cards").replaceChildren(...data.first.slice(0, FIRST_CARDS).map(firstCard));
   const all = byId("first-all");
   all.textContent = `List all ${grouped(count)}`;

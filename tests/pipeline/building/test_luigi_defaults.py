@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import luigi.configuration
 import pytest
 
+import pipeline.tasks  # noqa: F401 - sets our defaults
 from pipeline import log
 from pipeline.building.luigi_defaults import _follow_log_level
 

@@ -14,7 +14,7 @@ from pipeline import geometry
 from pipeline.decode import Colour, Frame, read_frames
 from pipeline.ffmpeg_program import ffmpeg_path
 from pipeline.preparing import crops
-from pipeline.preparing.regions import Box, Region, RegionStore, keep_region
+from pipeline.preparing.regions import Box, keep_region
 
 VIDEO = Colour("bt709", full_range=False, chroma_left=True)
 SIZE = 224
@@ -161,21 +161,6 @@ def test_the_likely_box_covers_the_crop_of_a_steady_video() -> None:
     for face in faces:
         needed = crops.source_box(crops.crop_transform(face, scale, "nose", SIZE), SIZE)
         assert crops.likely_box(face, "nose", crops.likely_half(face, "nose", 0.6)).contains(needed)
-
-
-def test_a_store_keeps_within_its_budget() -> None:
-    frame = a_frame(np.zeros((100, 100), np.uint8))
-    store = RegionStore(budget=20_000)  # a frame takes 15 000
-    for place in range(4):
-        store.keep(place, frame, Box(0, 0, 80, 100))
-    assert [store.covers(place, Box(10, 10, 80, 90)) for place in range(4)] == [False, False, False, True]
-    store.keep(4, frame, Box(0, 0, 40, 50))
-    assert [store.covers(place, Box(10, 10, 40, 50)) for place in range(5)] == [False, False, False, True, True]
-    assert not store.covers(4, Box(0, 0, 41, 50))
-    assert isinstance(store.take(3), Region)
-    assert not store.covers(3, Box(10, 10, 80, 90))
-    store.keep(5, frame, Box(0, 0, 1000, 1000))
-    assert not any(store.covers(place, Box(0, 0, 8, 8)) for place in range(4))
 
 
 MATRICES = {"bt709": "bt709", "smpte170m": "smpte170m", "bt2020nc": "bt2020"}  # ours, and as ffmpeg's scaler calls them

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -133,10 +135,33 @@ def test_memory_budget_does_not_change_a_byte(
 ) -> None:
     source, work = prepared
     whole = work_files(work, source, SETTINGS).shard.read_bytes()
-    for budget in (0, 400_000):
+    for budget, spool in ((0, 0), (400_000, 0), (0, 1 << 30), (400_000, 500_000)):
         monkeypatch.setattr(video, "REGION_BUDGET", budget)
-        prepare_video(sample_root, source, SETTINGS, tmp_path / str(budget), None)
-        assert work_files(tmp_path / str(budget), source, SETTINGS).shard.read_bytes() == whole
+        monkeypatch.setattr(video, "SPOOL_BUDGET", spool)
+        work = tmp_path / f"{budget} {spool}"
+        prepare_video(sample_root, source, SETTINGS, work, None)
+        assert work_files(work, source, SETTINGS).shard.read_bytes() == whole
+
+
+@pytest.mark.parametrize("call", ["pwritev", "preadv"])
+def test_a_disk_that_fails_half_way_does_not_change_a_byte(
+    prepared: tuple[Source, Path], sample_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    source, work = prepared
+    real, calls = getattr(os, call), []
+
+    def failing(*arguments: object) -> int:
+        calls.append(call)
+        if len(calls) > 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return int(real(*arguments))
+
+    monkeypatch.setattr(os, call, failing)
+    monkeypatch.setattr(video, "REGION_BUDGET", 0)
+    prepare_video(sample_root, source, SETTINGS, tmp_path, None)
+    assert len(calls) == 6
+    again, before = (work_files(place, source, SETTINGS).shard.read_bytes() for place in (tmp_path, work))
+    assert again == before
 
 
 @pytest.mark.parametrize(("content", "reason"), [(b"", "unreadable"), (None, "vanished")])

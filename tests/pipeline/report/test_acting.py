@@ -200,6 +200,7 @@ def test_where_copying_is_forbidden_the_list_is_selected(page: Browser) -> None:
 
 def test_a_clip_is_played(page: Browser) -> None:
     assert page.run("Object.keys(data.clips).length") == 3
+    assert page.run("data.first.every((place) => place in data.clips)")
     place = int(page.run("Object.keys(data.clips)[0]"))
     page.run(f"openEntry({place})")
     if not page.run("document.createElement('video').canPlayType('video/mp4; codecs=\"avc1.42E01E\"')"):

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.tracking import TrackSettings
 from pipeline.tracking.detection import Face
+from pipeline.tracking.face_box import BoxModel
 from pipeline.tracking.face_look import SIDE, FaceLook
 from pipeline.tracking.followed import COMPANY_FRAMES, MEMORY_FRAMES, SURVEY_FRAMES, FollowedFace, Step
 
@@ -39,8 +40,9 @@ def moved_by(share: float) -> Face:
     ("changes", "alike", "expected"),
     [
         ({"age": 1}, None, Step.CARRY),
-        ({"age": SETTINGS.detect_every - 1}, None, Step.CARRY),
-        ({"age": SETTINGS.detect_every}, None, Step.DETECT),
+        ({"age": SETTINGS.detect_every - 1, "model": BoxModel(0.2, 5)}, None, Step.CARRY),
+        ({"age": SETTINGS.detect_every, "model": BoxModel(0.2, 5)}, None, Step.DETECT),
+        ({"age": SETTINGS.detect_every // 2}, None, Step.DETECT),
         ({"age": 2, "motion": 0.05}, None, Step.DETECT),
         ({"age": 1, "motion": 0.05}, None, Step.CARRY),
         ({"age": 2, "box": replace(BOX, score=0.5)}, None, Step.DETECT),
@@ -48,7 +50,18 @@ def moved_by(share: float) -> Face:
         ({"age": 1}, 0.95, Step.CARRY),
         ({"age": 1}, 0.7, Step.LOST),
     ],
-    ids=["fresh", "calm", "due", "moving", "moving-fresh", "unsure", "doubtful", "cut-same", "cut-other"],
+    ids=[
+        "fresh",
+        "calm",
+        "due",
+        "little-known",
+        "moving",
+        "moving-fresh",
+        "unsure",
+        "doubtful",
+        "cut-same",
+        "cut-other",
+    ],
 )
 def test_a_frame_is_begun_by_what_is_known(changes: dict[str, object], alike: float | None, expected: Step) -> None:
     assert a_face(**changes).first_step(alike, SETTINGS) is expected
