@@ -68,9 +68,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such checkpoint; give a file that a run wrote under {FOLDER}/") from error
     schema = payload.get("schema") if isinstance(payload, dict) else None
-    if isinstance(schema, int) and schema in _OLDER:
+    if type(schema) is int and schema in _OLDER:
         raise InputError(f"{path}: a checkpoint of an older version of this program: {_OLDER[schema]}")
-    if schema != CHECKPOINT_SCHEMA:
+    if type(schema) is not int or schema != CHECKPOINT_SCHEMA:  # a tensor compares number by number
         raise InputError(f"{path}: checkpoint schema must be {CHECKPOINT_SCHEMA}, got {short(schema)}")
     name = _not_finite(payload, [], set())
     if name is not None:

@@ -80,8 +80,8 @@ def load_trained(checkpoint: Path, device: torch.device) -> Trained:
         weights = payload["generator"]
         with _room_for(weights):
             generator: Network = make(config.model)
-        generator.load_state_dict(weights)
         _check_types(generator.state_dict(), weights)
+        generator.load_state_dict(weights)
     except (RuntimeError, TypeError, AttributeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: the weights do not fit the checkpoint's own settings ({reason})") from error
@@ -115,13 +115,13 @@ def _room_for(weights: Mapping[str, Tensor]) -> Iterator[None]:
 
 
 def _check_types(wanted: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
-    """`load_state_dict` would convert what it is given.
+    """`load_state_dict` would convert what it is given, and itself says what is missing.
 
     Raises:
         ValueError: a weight has another type than the network's.
     """
     for name, value in wanted.items():
-        if weights[name].dtype != value.dtype:
+        if name in weights and weights[name].dtype != value.dtype:
             raise ValueError(f"{name} must be {value.dtype}, got {weights[name].dtype}")
 
 
