@@ -3,7 +3,7 @@
     python benchmarks/first_minutes.py --program .venv/bin/flnet --to docs/first_minutes.md
 
 Everything happens in an empty folder with an empty home, LANG=C and no terminal. The three clips of the stranger's own
-are drawn, so that the page shows nobody. The list of what is left out is written as the page writes it; a test uses the page itself.
+are drawn, so that the page shows nobody. What is left out is listed as the page lists it; a test uses the page itself.
 """
 
 from __future__ import annotations
