@@ -66,7 +66,7 @@ class NetworkConfig:
     image_size: int = setting(
         PAPER_IMAGE_SIZE,
         GENERATOR_SIDE,
-        "side of the images; frames, landmarks, K and warp margin are brought to it together",
+        "side of the images, by default the dataset's; frames, landmarks, K and warp margin are brought to it together",
         metavar="PX",
     )
     base_channels: int = setting(

@@ -86,7 +86,7 @@ def test_every_flag_is_a_settings_own_and_what_is_not_given_is_not_there() -> No
     assert given(args, LossWeights) == {"perceptual": 0.0}
     told = " ".join(parser.format_help().split())
     assert "λ_TV (default 1e-05)" in told
-    assert "images; below 224 frames, landmarks, K and warp margin shrink together (default 224)" in told
+    assert "the dataset's; frames, landmarks, K and warp margin are brought to it together (default 224)" in told
 
 
 @pytest.mark.parametrize(
