@@ -6,7 +6,7 @@ import csv
 from array import array
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -136,6 +136,7 @@ def read_landmarks(path: Path) -> tuple[Points, float | None]:
         arrays = read_arrays(path, _RULES, "landmarks")
         if "landmarks" not in arrays:
             raise InputError(f"{path}: cannot be read as landmarks (no array named 'landmarks')")
+        _check_pixels(path, arrays["landmarks"])  # before a cast makes infinity of what is too large
         points = arrays["landmarks"].astype(np.float32)
         fps = float(arrays["fps"]) if "fps" in arrays else None
     if not len(points):
@@ -145,9 +146,15 @@ def read_landmarks(path: Path) -> tuple[Points, float | None]:
     points[~np.isfinite(points).all((1, 2))] = np.nan
     if np.isnan(points).all():
         raise InputError(f"{path}: no face in any of the driver's {len(points)} frames; use another file")
-    if np.nanmax(np.abs(points)) >= MOST_PIXELS:
-        raise InputError(f"{path}: landmarks must be pixels below {MOST_PIXELS:g}, got {np.nanmax(np.abs(points)):g}")
+    _check_pixels(path, points)
     return points, fps
+
+
+def _check_pixels(path: Path, points: npt.NDArray[Any]) -> None:
+    """Raises `InputError` where a coordinate is beyond any picture."""
+    known = np.abs(points[np.isfinite(points)])
+    if known.size and known.max() >= MOST_PIXELS:
+        raise InputError(f"{path}: landmarks must be pixels below {MOST_PIXELS:g}, got {known.max():g}")
 
 
 def _read_csv(path: Path) -> Points:

@@ -181,6 +181,16 @@ def test_a_driver_whose_clock_jumps_plays_on_with_its_sound(
     assert np.corrcoef(before[:shared], after[:shared])[0, 1] > 0.8
 
 
+@pytest.mark.parametrize("largest", [1e6, 1e300])
+def test_landmarks_beyond_any_picture_are_refused(tmp_path: Path, largest: float) -> None:
+    """Also those that a float32 cannot hold: no warning, and no frames that silently have no face."""
+    points = np.full((3, 68, 2), 100.0)
+    points[1, 5, 0] = largest
+    np.savez(tmp_path / "far.npz", landmarks=points)
+    with pytest.raises(InputError, match=r"far\.npz: landmarks must be pixels below 1e\+0"):
+        read_landmarks(tmp_path / "far.npz")
+
+
 @pytest.mark.parametrize(
     ("flags", "shape"),
     [
