@@ -124,6 +124,8 @@ def check_result(result: VideoResult) -> None:
             raise ValueError(f"{name} must be {rule.words}")
     if not all(name in SCORE_COLUMNS and math.isfinite(value) for name, value in result.scores.items()):
         raise ValueError("scores must be finite numbers by name")
+    for text in (result.error, result.note, result.warning):
+        text.encode("utf-8", "surrogateescape")  # as the manifest will; what is no text raises a ValueError
     if result.path and not RELATIVE_PATH.holds(result.path):
         raise ValueError(f"path must be {RELATIVE_PATH.words}")
     if not all(len(stretch) == 2 for stretch in result.excluded):

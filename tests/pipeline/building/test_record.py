@@ -46,6 +46,7 @@ def recorded(out: Path, chunk: Chunk = CHUNK) -> Path:
         {"results": [{"id": "1.mp4", "speaker": "a", "split": "train", "frames_seen": -1}]},
         {"results": [{"id": "1.mp4", "speaker": "a", "split": "train", "path": "/etc/passwd"}]},
         {"results": [{"id": "1.mp4", "speaker": ["a"], "split": "train"}]},
+        {"results": [{"id": "1.mp4", "speaker": "a", "split": "train", "note": "\ud800"}]},
     ],
 )
 def test_a_record_that_cannot_be_is_none(change: dict[str, Any], tmp_path: Path) -> None:
