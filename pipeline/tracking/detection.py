@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.errors import BuildError
+
 Luma = npt.NDArray[np.uint8]
 
 BOX_PX = 72  # side of the box that dlib reports for its smallest window (80 px with its surroundings)
@@ -148,9 +150,15 @@ class FaceDetector:
 
 @lru_cache(maxsize=1)
 def load_detector() -> Any:
-    """dlib's detector, made once, so that processes forked from this one have it at once."""
-    import dlib
+    """dlib's detector, made once, so that processes forked from this one have it at once.
 
+    Raises:
+        BuildError: dlib cannot be loaded: it is not installed, or memory is too short for it.
+    """
+    try:
+        import dlib
+    except ImportError as error:
+        raise BuildError(f"dlib cannot be loaded ({error}): is dlib-bin installed, and enough memory free?") from error
     return dlib.get_frontal_face_detector()
 
 
