@@ -14,7 +14,7 @@ from pipeline.files import regular_size
 
 MOST_LIST_BYTES = 64 << 20
 _FRAMES = re.compile(r"(?P<id>.+)[#&]frames?=(?P<frames>[\d, -]+)")
-_STRETCH = re.compile(r"(\d+)(?:-(\d+))?")
+_STRETCH = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 
 
 def exclude(inventory: Inventory, file: Path) -> Inventory:

@@ -53,6 +53,7 @@ def test_lines_for_another_corpus_are_a_warning_and_nothing_but_such_an_error(tm
     [
         ("anna/1.mp4#frame=9-7", r"exclude\.txt:1: frames must be numbers or stretches such as 17 or 17-42, got '9-7'"),
         ("\nanna/1.mp4#frame=1,,2", r"exclude\.txt:2: frames must be"),
+        (f"anna/1.mp4#frame={'9' * 5000}", r"exclude\.txt:1: frames must be"),
         ("\n".join(IDS), "names every clip of the corpus"),
     ],
 )
