@@ -54,7 +54,7 @@ def test_a_click_is_where_its_frame_is(
         ["-c:v", "copy"] if fps is None else ["-vf", f"setpts=N/({fps})/TB", "-r", fps, "-c:v", "mpeg4", "-q:v", "1"]
     )
     run_ffmpeg("-i", drawn, "-i", tmp_path / "click.wav", "-map", "0:v", "-map", "1:a", *faster, "-c:a", codec,
-               "-shortest", tmp_path / name)  # fmt: skip
+               tmp_path / name)  # fmt: skip
     source = Source(name, "a", "train", excluded=((3, 7),))
     result = prepare_video(tmp_path, source, SETTINGS, tmp_path / "work", None)
     assert (result.status, result.error) == ("ok", "")
@@ -76,9 +76,9 @@ def test_a_click_is_where_its_frame_is(
 def test_a_click_stays_at_a_lower_rate(sample_root: Path, run_ffmpeg: Ffmpeg, tmp_path: Path) -> None:
     """Half of the frames are kept, the nearest in time; they keep their numbers, and the sound its place."""
     drawn = sorted((sample_root / "volunteers").rglob("*.mp4"))[0]
-    click(tmp_path / "click.wav", 0.8, 1.5, 48_000)
+    click(tmp_path / "click.wav", 0.8, 2.0, 48_000)
     run_ffmpeg("-i", drawn, "-i", tmp_path / "click.wav", "-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a",
-               "pcm_s16le", "-shortest", tmp_path / "clip.mov")  # fmt: skip
+               "pcm_s16le", tmp_path / "clip.mov")  # fmt: skip
     source, settings = Source("clip.mov", "a", "train"), Settings(audio=True, storage="raw", fps=5)
     result = prepare_video(tmp_path, source, settings, tmp_path / "work", None)
     assert (result.status, result.fps) == ("ok", 5)
