@@ -2,16 +2,20 @@
 whole corpora will take.
 
     python benchmarks/preparation.py CORPUS [--clips 6] [--plain-every 15] [--sizes 1280x720 512x512 360x288]
+        [--mediapipe PYTHON]
 
 CORPUS is a folder of videos (any layout; 1080p clips for the figures in the README). All figures are CPU time (this
 process and the ffmpeg it runs), taken in turn, clip by clip, in one run; medians over the clips. With `--sizes` the
-same clips again, scaled and cropped to each of these sizes (H.264, crf 18).
+same clips again, scaled and cropped to each of these sizes (H.264, crf 18). With `--mediapipe` also its face mesh, which
+gives points and no crops, run by the Python of an environment that has it (`face_mesh.py`).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import resource
+import subprocess
 import sys
 import tempfile
 import threading
@@ -41,9 +45,11 @@ from pipeline.tracking.predictor import LandmarkPredictor
 # Of the full corpora: videos, seconds each, frames a second, and the share of 1080p's pixels in one of their frames.
 FULL = {"TCD-TIMIT": (6913, 5.2, 30, 1.0), "FaceForensics": (1004, 17.0, 30, 0.5)}
 
+FACE_MESH = Path(__file__).with_name("face_mesh.py")
+NOT_RUN = float("nan")
 SIZES_HEAD = (
-    "| CPU ms a frame at | decoding | all of preparation | of it tracking | plain dlib | times less |\n"
-    "| --- | ---: | ---: | ---: | ---: | ---: |"
+    "| CPU ms a frame at | decoding | all of preparation | of it tracking | plain dlib | times less | face mesh |\n"
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 STEPS: list[tuple[str, Any, str]] = [
     ("tracking: detector and predictor", tracking.FaceTracker, "observe"),
@@ -65,28 +71,44 @@ def main(args: argparse.Namespace) -> int:
         work = Path(scratch)
         video.prepare_video(root, sources[0], settings, work / "warm", None)  # loads the models
         tune_memory()  # as the processes of a build do
-        rows, spent = _measure_all(root, sources, settings, work / "as it is", plain, args.plain_every)
+        rows, spent = _measure_all(root, sources, settings, work / "as it is", plain, args.plain_every, args.mediapipe)
         _report(rows, dict(spent))
         if args.sizes:
             print(f"\n{SIZES_HEAD}")
             _report_size("as it is", rows, spent)
         for size in args.sizes:
             scaled = _scaled(root, sources, size, work / size)
-            rows, spent = _measure_all(work / size, scaled, settings, work / f"of {size}", plain, args.plain_every)
+            made = work / f"of {size}"
+            rows, spent = _measure_all(work / size, scaled, settings, made, plain, args.plain_every, args.mediapipe)
             _report_size(size, rows, spent)
     return 0
 
 
 def _measure_all(
-    root: Path, sources: list[Source], settings: Settings, work: Path, plain: PlainDetector, every: int
+    root: Path,
+    sources: list[Source],
+    settings: Settings,
+    work: Path,
+    plain: PlainDetector,
+    every: int,
+    mediapipe: str | None,
 ) -> tuple[list[dict[str, float]], dict[str, float]]:
     """A row for each clip, and the seconds spent in each step on all."""
     spent: dict[str, float] = defaultdict(float)
     rows = []
     for source in sources:
-        rows.append(_measure(root, source, settings, work, plain, every, spent))
+        mesh = {"ms": NOT_RUN, "found": 0.0} if mediapipe is None else _face_mesh(mediapipe, root / source.id)
+        rows.append(_measure(root, source, settings, work, plain, every, spent) | {"mesh": mesh["ms"]})
+        rows[-1]["meshed"] = mesh["found"] / rows[-1]["frames"]
         print(f"{source.id}: {rows[-1]['frames']:.0f} frames", file=sys.stderr)
     return rows, spent
+
+
+def _face_mesh(python: str, path: Path) -> dict[str, float]:
+    """What `face_mesh.py` says of a video."""
+    done = subprocess.run([python, str(FACE_MESH), str(path)], check=True, capture_output=True, text=True)
+    said: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return said
 
 
 def _scaled(root: Path, sources: list[Source], size: str, folder: Path) -> list[Source]:
@@ -202,12 +224,12 @@ def _counting(function: Callable[..., Any], label: str, spent: dict[str, float])
 
 
 def _report_size(name: str, rows: list[dict[str, float]], spent: dict[str, float]) -> None:
-    decode, prepared, plain = (median(row[way] for row in rows) for way in ("decode", "prepare", "plain"))
+    ways = ("decode", "prepare", "plain", "mesh")
+    decode, prepared, plain, mesh = (median(row[way] for row in rows) for way in ways)
     tracking = spent[STEPS[0][0]] / spent["frames"] * 1e3
-    print(
-        f"| {name} | {decode:.2f} | {prepared:.2f} | {tracking:.2f} | {plain:.2f} | {plain / prepared:.1f} |",
-        flush=True,
-    )
+    faces = f"{mesh:.2f}" if mesh == mesh else "not run"
+    figures = f"{decode:.2f} | {prepared:.2f} | {tracking:.2f} | {plain:.2f} | {plain / prepared:.1f} | {faces}"
+    print(f"| {name} | {figures} |", flush=True)
 
 
 def _report(rows: list[dict[str, float]], spent: dict[str, float]) -> None:
@@ -222,6 +244,10 @@ def _report(rows: list[dict[str, float]], spent: dict[str, float]) -> None:
         "all of preparation": prepared,
         "plain per-frame dlib": plain,
     }
+    mesh = median(row["mesh"] for row in rows)
+    if mesh == mesh:
+        found = sum(row["meshed"] for row in rows) / len(rows)
+        ways[f"MediaPipe's face mesh, decoding and points only ({found:.1%} of frames)"] = mesh
     for label, value in ways.items():
         print(f"| {label} | {value:.2f} | {value / decode:.2f} |")
     print(f"\nPreparation costs {plain / prepared:.1f} times less than plain per-frame dlib.\n")
@@ -251,4 +277,5 @@ if __name__ == "__main__":
         "--plain-every", type=int, default=15, help="plain dlib on every how many-th frame (default 15)"
     )
     parser.add_argument("--sizes", nargs="*", default=[], metavar="WxH", help="these sizes as well, made of the clips")
+    parser.add_argument("--mediapipe", metavar="PYTHON", help="a Python that has mediapipe 0.10.21 and av")
     sys.exit(run(parser, main))

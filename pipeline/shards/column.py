@@ -3,7 +3,7 @@
 | stored | read by |
 | --- | --- |
 | as it is | `pread`, straight into place, runs of neighbouring rows at once |
-| as a stream that is decoded here (deflate, JPEG) | `pread` of the stream, and `DECODERS` |
+| as a stream that is decoded here (deflate, JPEG, Zstandard) | `pread` of the stream, and `DECODERS` |
 | as a stream that HDF5 decodes as fast as it is safe | HDF5, after a look at the stream's head |
 """
 
@@ -26,6 +26,7 @@ from pipeline.shards.jpeg import JPEG_FILTER, read_jpeg
 from pipeline.shards.schema import ROWS, row_shape
 from pipeline.shards.streams import DEFLATE, FILTERS, HEAD_BYTES, chain_of, inflated
 from pipeline.shards.validate import check_values
+from pipeline.shards.zstd import ZSTD_FILTER, read_zstd
 
 NOWHERE = -1  # begins a chunk of which HDF5 has named no place
 Decoder = Callable[[bytes, npt.NDArray[Any]], None]
@@ -37,7 +38,11 @@ def _inflate(stream: bytes, row: npt.NDArray[Any]) -> None:
     row[...] = np.frombuffer(inflated(stream, row.nbytes), np.uint8).reshape(row.shape)
 
 
-DECODERS: dict[tuple[int, ...], Decoder] = {(DEFLATE,): _inflate, (JPEG_FILTER,): read_jpeg}
+DECODERS: dict[tuple[int, ...], Decoder] = {
+    (DEFLATE,): _inflate,
+    (JPEG_FILTER,): read_jpeg,
+    (ZSTD_FILTER,): read_zstd,
+}
 
 
 def frame_size(file: h5py.File) -> int:

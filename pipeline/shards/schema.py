@@ -110,7 +110,7 @@ LAYOUT = (
 STORAGES: dict[str, dict[str, Any]] = {
     "raw": {},
     "lz4": dict(hdf5plugin.LZ4()),
-    "zstd": dict(hdf5plugin.Zstd(clevel=1)),
+    "zstd": dict(hdf5plugin.Zstd(clevel=-3)),  # level 1: 6 % smaller, in twice the time
     "htj2k": dict(hdf5plugin.Htj2k()),
     "gzip": {"compression": "gzip", "compression_opts": 1, "shuffle": True},
     "jpeg": {},  # whose filter knows the size, see `frame_filters`

@@ -13,9 +13,10 @@ from collections.abc import Callable
 import h5py
 
 from pipeline.shards.jpeg import JPEG_FILTER
+from pipeline.shards.zstd import ZSTD_FILTER
 
 HEAD_BYTES = 64  # of a stream, enough for every test below but JPEG's
-SHUFFLE, DEFLATE, LZ4, ZSTD, HTJ2K = 2, 1, 32004, 32015, 32033  # HDF5's numbers; shuffled bytes are as they were
+SHUFFLE, DEFLATE, LZ4, HTJ2K = 2, 1, 32004, 32033  # HDF5's numbers; shuffled bytes are as they were
 
 _ZSTD_MAGIC, _JPEG_MAGIC = b"\x28\xb5\x2f\xfd", b"\xff\xd8\xff"
 _NOT_FRAMES = (0xC4, 0xC8, 0xCC)  # JPEG markers between the starts of frames: tables and extensions
@@ -68,7 +69,7 @@ FILTERS: dict[tuple[int, ...], Fits | None] = {
     (): None,
     (DEFLATE,): None,  # says no size: see `inflated`
     (LZ4,): lz4_fits,
-    (ZSTD,): zstd_fits,
+    (ZSTD_FILTER,): zstd_fits,
     (HTJ2K,): htj2k_fits,
     (JPEG_FILTER,): jpeg_fits,
 }

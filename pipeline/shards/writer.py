@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.files import atomic_write
-from pipeline.shards import jpeg
+from pipeline.shards.jpeg import JPEG_FILTER, write_jpeg
 from pipeline.shards.reader import open_shard, proven_entries, read_entries
 from pipeline.shards.schema import (
     AUDIO,
@@ -35,6 +36,10 @@ from pipeline.shards.schema import (
 )
 from pipeline.shards.sink import Sink
 from pipeline.shards.streams import chain_of
+from pipeline.shards.zstd import ZSTD_FILTER, zstd_writer
+
+Writer = Callable[[int, npt.NDArray[np.uint8]], None]
+"""Of a row's number and its image."""
 
 
 class FrameRow(NamedTuple):
@@ -121,19 +126,31 @@ class _ImageColumn:
     """Writes one row after the other through the library's own functions: an eighth less time than by slices."""
 
     def __init__(self, dataset: h5py.Dataset) -> None:
-        self._id: h5py.h5d.DatasetID = dataset.id
-        self._jpeg = chain_of(self._id.get_create_plist()) == (jpeg.JPEG_FILTER,)
-        self._shape = (1, *dataset.shape[1:])
-        self._rows, self._memory = self._id.get_space(), h5py.h5s.create_simple(self._shape)
+        self._shape = dataset.shape[1:]
+        filters = chain_of(dataset.id.get_create_plist())
+        self._write = WRITERS.get(filters, _hdf5_writer)(dataset.id)
 
     def write(self, row: int, image: npt.NDArray[np.uint8]) -> None:
-        if image.shape != self._shape[1:] or image.dtype != np.uint8:
-            raise ValueError(f"a row must be {self._shape[1:]} uint8, got {image.shape} {image.dtype}")
-        if self._jpeg:
-            jpeg.write_jpeg(self._id, row, image)
-        else:
-            self._rows.select_hyperslab((row, *(0,) * image.ndim), self._shape)
-            self._id.write(self._memory, self._rows, np.ascontiguousarray(image))
+        if image.shape != self._shape or image.dtype != np.uint8:
+            raise ValueError(f"a row must be {self._shape} uint8, got {image.shape} {image.dtype}")
+        self._write(row, image)
+
+
+def _hdf5_writer(dataset: h5py.h5d.DatasetID) -> Writer:
+    shape = (1, *dataset.shape[1:])
+    rows, memory = dataset.get_space(), h5py.h5s.create_simple(shape)
+
+    def write(row: int, image: npt.NDArray[np.uint8]) -> None:
+        rows.select_hyperslab((row, *(0,) * image.ndim), shape)
+        dataset.write(memory, rows, np.ascontiguousarray(image))
+
+    return write
+
+
+WRITERS: dict[tuple[int, ...], Callable[[h5py.h5d.DatasetID], Writer]] = {
+    (JPEG_FILTER,): lambda dataset: partial(write_jpeg, dataset),
+    (ZSTD_FILTER,): zstd_writer,
+}
 
 
 class Part(NamedTuple):
