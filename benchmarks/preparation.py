@@ -6,8 +6,8 @@ whole corpora will take.
 
 CORPUS is a folder of videos (any layout; 1080p clips for the figures in the README). All figures are CPU time (this
 process and the ffmpeg it runs), taken in turn, clip by clip, in one run; medians over the clips. With `--sizes` the
-same clips again, scaled and cropped to each of these sizes (H.264, crf 18). With `--mediapipe` also its face mesh, which
-gives points and no crops, run by the Python of an environment that has it (`face_mesh.py`).
+same clips again, scaled and cropped to each of these sizes (H.264, crf 18). With `--mediapipe` also its face mesh, that
+gives points and no crops, by the Python of an environment that has it (`face_mesh.py`).
 """
 
 from __future__ import annotations
