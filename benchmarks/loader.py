@@ -103,13 +103,14 @@ def copy_split(dataset: Dataset, root: Path, storage: str, limit: int) -> Datase
         if count < limit:
             shards.setdefault(video.shard, []).append(video)
             count += video.row_count
-    root.mkdir()
+    (root / "shards" / SPLIT).mkdir(parents=True)
     listed = []
     for shard, videos in tqdm(shards.items(), f"copying as {storage}", leave=False):
         with ShardReader(shard) as reader, tempfile.TemporaryDirectory(dir=root) as scratch:
             parts = [_copy_video(reader, video, Path(scratch) / f"{i}.h5", storage) for i, video in enumerate(videos)]
-            merge_shards(root / shard.name, parts)
-        listed.append({"path": shard.name, "split": SPLIT})
+            copy = root / "shards" / SPLIT / shard.name
+            merge_shards(copy, parts)
+        listed.append({"path": str(copy.relative_to(root)), "split": SPLIT})
     contents = {**dataset.contents, "splits": [SPLIT], "shards": listed}
     (root / "dataset.json").write_text(json.dumps(contents), encoding="utf-8")
     return open_dataset(root)
