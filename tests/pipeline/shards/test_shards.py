@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
+import hdf5plugin
 import numpy as np
 import PIL.Image
 import pytest
@@ -146,6 +147,20 @@ def test_a_chunk_that_is_no_jpeg_is_an_error_with_its_file(tmp_path: Path) -> No
         file["frames"].id.write_direct_chunk((2, 0, 0, 0), b"not a picture")
     with ShardReader(path) as reader, pytest.raises(DatasetError, match=r"x\.h5: the shard is damaged \(row 2"):
         reader.frames([1, 2])
+
+
+@pytest.mark.parametrize("harm", ["cut", "followed", "changed"])
+def test_a_harmed_zstd_row_is_an_error_with_its_file(harm: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "x.h5", storage="zstd")
+    with h5py.File(path, "r+") as file:
+        sound = file["frames"].id.read_direct_chunk((2, 0, 0, 0))[1]
+        # Its head of nine bytes stays, by which it still holds a row; behind it comes the first block's.
+        harmed = {"cut": sound[:-1], "followed": sound + b"more", "changed": sound[:9] + b"\xff" * 3 + sound[12:]}
+        file["frames"].id.write_direct_chunk((2, 0, 0, 0), harmed[harm])
+    with ShardReader(path) as reader:
+        assert reader.frames([1]).any()
+        with pytest.raises(DatasetError, match=r"x\.h5: the shard is damaged \(a compressed row is damaged: .*\)"):
+            reader.frames([1, 2])
 
 
 def test_the_layout_is_readable_with_h5py_alone(tmp_path: Path) -> None:
@@ -307,8 +322,13 @@ def test_rows_of_several_chunks_come_in_any_order(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize(
     "layout",
-    [{}, {"chunks": (3, 224, 224, 3)}, {"chunks": (1, 224, 224, 3), "compression": "gzip"}],
-    ids=["contiguous", "three rows a chunk", "gzip"],
+    [
+        {},
+        {"chunks": (3, 224, 224, 3)},
+        {"chunks": (1, 224, 224, 3), "compression": "gzip"},
+        {"chunks": (1, 224, 224, 3), **hdf5plugin.Zstd(clevel=1)},
+    ],
+    ids=["contiguous", "three rows a chunk", "gzip", "zstd of HDF5"],
 )
 def test_a_shard_that_was_repacked_reads_the_same(layout: dict[str, object], tmp_path: Path) -> None:
     write(tmp_path / "x.h5")
