@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from pipeline.cli import run
 from pipeline.shards import ShardReader, open_dataset
+from pipeline.shards.zstd import read_zstd, zstd_writer
 
 Images = npt.NDArray[np.uint8]
 
@@ -48,6 +49,8 @@ def main(args: argparse.Namespace) -> int:
     print(f"{len(frames)} frames\n\n| frames as | kB | write ms | read ms |\n| --- | ---: | ---: | ---: |")
     for name, filters in FILTERS.items():
         _print(name, _hdf5(frames, filters))
+    for level in (1, -1, -3, -5):
+        _print(f"zstd {level}, past HDF5's pipeline", _past_hdf5(frames, level))
     _print("planar, horizontal difference, zstd 1", _hdf5(planar, FILTERS["zstd 1"]))
     _print("PNG", _codec(frames, ".png", []))
     _print("JPEG, quality 95, 4:4:4 (lossy)", _codec(frames, ".jpg", JPEG))
@@ -58,6 +61,8 @@ def main(args: argparse.Namespace) -> int:
     print("\n| K codes as | kB | write ms | read ms |\n| --- | ---: | ---: | ---: |")
     for name, filters in FILTERS.items():
         _print(name, _hdf5(codes, filters))
+    for level in (1, -3):
+        _print(f"zstd {level}, past HDF5's pipeline", _past_hdf5(codes, level))
     return 0
 
 
@@ -88,6 +93,19 @@ def _hdf5(images: Images, filters: dict[str, Any]) -> tuple[float, float, float]
         with h5py.File(path, "r") as file:
             stored = file["x"]
             reading = _milliseconds(lambda i: stored.read_direct(out, source_sel=np.s_[i]), len(images))
+    return size, writing, reading
+
+
+def _past_hdf5(images: Images, level: int) -> tuple[float, float, float]:
+    """The same by what shards are written and read with."""
+    with tempfile.TemporaryDirectory() as scratch, h5py.File(Path(scratch) / "x.h5", "w") as file:
+        chunks = (1, *images.shape[1:])
+        stored = file.create_dataset("x", images.shape, np.uint8, chunks=chunks, **hdf5plugin.Zstd(clevel=level)).id
+        write = zstd_writer(stored)
+        writing = _milliseconds(lambda i: write(i, images[i]), len(images))
+        size = stored.get_storage_size() / len(images) / 1e3
+        out, rest = np.empty(images.shape[1:], np.uint8), (0,) * (images.ndim - 1)
+        reading = _milliseconds(lambda i: read_zstd(stored.read_direct_chunk((i, *rest))[1], out), len(images))
     return size, writing, reading
 
 
