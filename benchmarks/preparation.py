@@ -6,14 +6,16 @@ whole corpora will take.
 
 CORPUS is a folder of videos (any layout; 1080p clips for the figures in the README). All figures are CPU time (this
 process and the ffmpeg it runs), taken in turn, clip by clip, in one run; medians over the clips. With `--sizes` the
-same clips again, scaled and cropped to each of these sizes (H.264, crf 18). With `--mediapipe` also its face mesh, that
-gives points and no crops, by the Python of an environment that has it (`face_mesh.py`).
+same clips again, scaled and cropped to each of these sizes (H.264, crf 18), and of the longest clip at each size the
+wall clock and the peak memory of a process that prepares it alone. With `--mediapipe` also its face mesh, that gives
+points and no crops, by the Python of an environment that has it (`face_mesh.py`).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import resource
 import subprocess
 import sys
@@ -48,8 +50,8 @@ FULL = {"TCD-TIMIT": (6913, 5.2, 30, 1.0), "FaceForensics": (1004, 17.0, 30, 0.5
 FACE_MESH = Path(__file__).with_name("face_mesh.py")
 NOT_RUN = float("nan")
 SIZES_HEAD = (
-    "| CPU ms a frame at | decoding | all of preparation | of it tracking | plain dlib | times less | face mesh |\n"
-    "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    "| CPU ms a frame at | decoding | all of preparation | of it tracking | plain dlib | times less | face mesh "
+    "| wall ms | peak MiB |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 STEPS: list[tuple[str, Any, str]] = [
     ("tracking: detector and predictor", tracking.FaceTracker, "observe"),
@@ -75,12 +77,12 @@ def main(args: argparse.Namespace) -> int:
         _report(rows, dict(spent))
         if args.sizes:
             print(f"\n{SIZES_HEAD}")
-            _report_size("as it is", rows, spent)
+            _report_size("as it is", rows, spent, _alone(root, sources, rows, settings))
         for size in args.sizes:
             scaled = _scaled(root, sources, size, work / size)
             made = work / f"of {size}"
             rows, spent = _measure_all(work / size, scaled, settings, made, plain, args.plain_every, args.mediapipe)
-            _report_size(size, rows, spent)
+            _report_size(size, rows, spent, _alone(work / size, scaled, rows, settings))
     return 0
 
 
@@ -223,13 +225,32 @@ def _counting(function: Callable[..., Any], label: str, spent: dict[str, float])
     return counted
 
 
-def _report_size(name: str, rows: list[dict[str, float]], spent: dict[str, float]) -> None:
+def _alone(root: Path, sources: list[Source], rows: list[dict[str, float]], settings: Settings) -> tuple[float, float]:
+    """Wall milliseconds a frame and peak MiB of a fresh process that prepares the longest clip."""
+    longest = max(range(len(rows)), key=lambda place: rows[place]["frames"])
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_prepare_one, (root, sources[longest], settings))
+
+
+def _prepare_one(root: Path, source: Source, settings: Settings) -> tuple[float, float]:
+    cv2.setNumThreads(1)
+    video.load_models(landmark_model_path())
+    tune_memory()
+    with tempfile.TemporaryDirectory() as scratch:
+        begun = time.monotonic()
+        result = video.prepare_video(root, source, settings, Path(scratch), None)
+        wall = time.monotonic() - begun
+    return wall / result.frames_seen * 1e3, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _report_size(name: str, rows: list[dict[str, float]], spent: dict[str, float], alone: tuple[float, float]) -> None:
     ways = ("decode", "prepare", "plain", "mesh")
     decode, prepared, plain, mesh = (median(row[way] for row in rows) for way in ways)
     tracking = spent[STEPS[0][0]] / spent["frames"] * 1e3
     faces = f"{mesh:.2f}" if mesh == mesh else "not run"
     figures = f"{decode:.2f} | {prepared:.2f} | {tracking:.2f} | {plain:.2f} | {plain / prepared:.1f} | {faces}"
-    print(f"| {name} | {figures} |", flush=True)
+    wall, peak = alone
+    print(f"| {name} | {figures} | {wall:.2f} | {peak:.0f} |", flush=True)
 
 
 def _report(rows: list[dict[str, float]], spent: dict[str, float]) -> None:
