@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -75,6 +75,11 @@ class ShardReader:
         return read_entries(self._open())
 
     @property
+    def has_audio(self) -> bool:
+        """Whether the dataset was built with sound."""
+        return AUDIO in self._open()
+
+    @property
     def k_levels(self) -> npt.NDArray[np.float32]:
         """(L,) float32: K = k_levels[k_codes]."""
         file = self._open()
@@ -130,7 +135,7 @@ class ShardReader:
         Those of a video are its `first_sample` and `sample_count`; they begin at the time of its first row.
         """
         file = self._open()
-        if AUDIO not in file:
+        if not self.has_audio:
             return None
         try:
             return np.asarray(file[AUDIO][first : first + count])
@@ -214,8 +219,15 @@ def read_entries(file: h5py.File) -> list[VideoEntry]:
     return entries
 
 
-def proven_entries(paths: Sequence[Path]) -> list[list[VideoEntry]]:
-    """The videos of some shards, read in a child process: HDF5 may crash or hang over a hostile file.
+class Proven(NamedTuple):
+    """What a shard that can be opened without fear holds."""
+
+    entries: list[VideoEntry]
+    has_audio: bool
+
+
+def proven(paths: Iterable[Path]) -> dict[Path, Proven]:
+    """What some shards hold, read in a child process: HDF5 may crash or hang over a hostile file.
 
     What it has read there it can read here: whoever opens these shards now need not fear them any more.
 
@@ -223,17 +235,23 @@ def proven_entries(paths: Sequence[Path]) -> list[list[VideoEntry]]:
         DatasetError: a shard is missing, or not what it must be; names the file.
         BuildError: the child was killed from outside.
     """
-    found = []
-    with Children(_entries_of) as read:
-        for path in paths:
+    found = {}
+    with Children(_proven) as read:
+        for path in dict.fromkeys(paths):
             try:
-                found.append(read(path))
+                found[path] = read(path)
             except CrashError as error:
                 raise DatasetError(f"{path}: the shard is damaged, HDF5 fell over it ({error}); {REMEDY}") from error
     return found
 
 
-def _entries_of(path: Path) -> list[VideoEntry]:
+def proven_entries(paths: Sequence[Path]) -> list[list[VideoEntry]]:
+    """The videos of some shards; see `proven`."""
+    found = proven(paths)
+    return [found[path].entries for path in paths]
+
+
+def _proven(path: Path) -> Proven:
     with watchdog(PATIENCE_CPU_SECONDS, busy=True), ShardReader(path) as reader:
         len(reader.k_levels)
-        return reader.entries
+        return Proven(reader.entries, reader.has_audio)

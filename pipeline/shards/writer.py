@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from pipeline.files import atomic_write
 from pipeline.shards.jpeg import JPEG_FILTER, write_jpeg
-from pipeline.shards.reader import open_shard, proven_entries, read_entries
+from pipeline.shards.reader import open_shard, proven
 from pipeline.shards.schema import (
     AUDIO,
     AUDIO_VIDEOS,
@@ -175,34 +176,34 @@ def merge_shards(path: Path, parts: Sequence[Path | Part], attributes: Mapping[s
     Raises:
         ValueError: the parts' frame size, levels of K or storage differ, or a video is not in its shard.
     """
-    proven_entries([part.shard if isinstance(part, Part) else part for part in parts])
+    shards = [part.shard if isinstance(part, Part) else part for part in parts]
+    found = proven(shards)
     entries: list[VideoEntry] = []
     pieces: list[tuple[Path, VideoEntry]] = []
-    total, samples, with_audio = 0, 0, False
-    for part in parts:
-        shard = part.shard if isinstance(part, Part) else part
-        with open_shard(shard) as source:
-            for entry in _wanted(source, part):
-                bank = tuple(row - entry.first_row + total for row in entry.bank)
-                entries.append(replace(entry, first_row=total, bank=bank, first_sample=samples))
-                pieces.append((shard, entry))
-                total, samples = total + entry.row_count, samples + entry.sample_count
-            with_audio = with_audio or AUDIO in source
-            levels, storage, size = source["k_levels"][:], source.attrs["storage"], source["frames"].shape[1]
+    total, samples = 0, 0
+    for part, shard in zip(parts, shards, strict=True):
+        for entry in _wanted(found[shard].entries, part):
+            bank = tuple(row - entry.first_row + total for row in entry.bank)
+            entries.append(replace(entry, first_row=total, bank=bank, first_sample=samples))
+            pieces.append((shard, entry))
+            total, samples = total + entry.row_count, samples + entry.sample_count
+    with open_shard(shards[-1]) as source:
+        levels, storage, size = source["k_levels"][:], source.attrs["storage"], source["frames"].shape[1]
+    with_audio = any(each.has_audio for each in found.values())
     sound = samples if with_audio else None
     with atomic_write(path) as temporary, _create(temporary, total, levels, storage, size, sound, attributes) as file:
-        for (shard, there), entry in zip(pieces, entries, strict=True):
+        for shard, group in groupby(zip(pieces, entries, strict=True), lambda each: each[0][0]):
             with open_shard(shard) as source:
                 same = source.attrs["storage"] == storage and source["frames"].shape[1] == size
                 if not (same and np.array_equal(source["k_levels"][:], levels)):
-                    raise ValueError(f"{shard}: frame size, storage or K levels differ from those of {pieces[-1][0]}")
-                _append(file, source, entry, there)
+                    raise ValueError(f"{shard}: frame size, storage or K levels differ from those of {shards[-1]}")
+                for (_, there), entry in group:
+                    _append(file, source, entry, there)
         _write_entries(file, entries)
         _describe(file, storage)
 
 
-def _wanted(source: h5py.File, part: Path | Part) -> list[VideoEntry]:
-    entries = read_entries(source)
+def _wanted(entries: list[VideoEntry], part: Path | Part) -> list[VideoEntry]:
     if not isinstance(part, Part):
         return entries
     found = [replace(entry, speaker=part.speaker) for entry in entries if entry.id == part.video]
