@@ -57,13 +57,13 @@ def test_a_file_is_filled_over_and_over_with_the_latest() -> None:
     for place in range(200):
         kept[place] = keep_region(a_frame(int(DICE.integers(10, 60)) * 2), box)
         spool.put(place, kept[place])
-        there = [old for old in kept if spool.box(old) is not None]
+        there = [old for old in kept if spool.seen(old) is not None]
         assert there == list(range(there[0], place + 1)), "the latest, without gaps"
         assert sum(kept[old].nbytes for old in there) <= 100_000
         assert place < 20 or sum(kept[old].nbytes for old in there) > 50_000
     assert same(spool.take(there[3]), kept[there[3]])
     spool.put(200, kept[199])
-    there = [old for old in kept if spool.box(old) is not None]
+    there = [old for old in kept if spool.seen(old) is not None]
     assert all(same(spool.take(old), kept[old]) for old in there)
     assert spool.take(there[0]) is None
     spool.drop()
@@ -72,7 +72,7 @@ def test_a_file_is_filled_over_and_over_with_the_latest() -> None:
 def test_a_region_larger_than_the_budget_is_not_kept() -> None:
     spool = Spool(1000)
     spool.put(0, keep_region(a_frame(), Box(0, 0, 100, 100)))
-    assert spool.box(0) is None
+    assert spool.seen(0) is None
     assert spool.take(0) is None
     spool.drop()
 
@@ -97,7 +97,7 @@ def test_a_disk_with_little_room_or_in_memory_is_spared(tmp_path: Path, monkeypa
                 patched.setattr(region_store, name, value)
             spool = Spool(1 << 20)
             spool.put(0, region)
-            assert spool.box(0) is None, change
+            assert spool.seen(0) is None, change
             spool.drop()
 
 
