@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from pipeline.arrays import ArrayRule, read_arrays
 from pipeline.clips import open_clip, region_of
 from pipeline.corpora import Clip
-from pipeline.decode import Frame
+from pipeline.decode import Frame, PictureReader, VideoReader
 from pipeline.decode.reader import MAX_FRAMES
 from pipeline.decode.times import mended_times
 from pipeline.errors import InputError, VideoError
@@ -60,11 +61,14 @@ class Track:
         return int(self.sizes[0, 0]), int(self.sizes[0, 1])
 
 
+SoFar = Callable[[], Track]
+
+
 def follow(
     path: Path,
     settings: TrackSettings,
     landmark_model: Path,
-    on_face: Callable[[int, Frame, Points], None],
+    on_face: Callable[[int, Frame, Points, SoFar], None],
     clip: Clip | None = None,
 ) -> Track:
     """Decode a video once, track the main face of each scene, and tell whose it is.
@@ -72,54 +76,84 @@ def follow(
     Corrupt frames are not looked at.
 
     Args:
-        on_face: called with the place (0-based), the frame and its landmarks wherever there is a face.
+        on_face: called with the place (0-based), the frame and its landmarks wherever there is a face, and with a
+            function that gives the track as it would be if the video ended with this frame.
         clip: which part of the file, and which face; None: all of it, and the main face.
 
     Raises:
         VideoError: the video cannot be decoded, or the clip's box lies outside the picture.
         InputError: there are several scenes, and the face recognition model is missing.
     """
-    frame_index, pts_seconds, sizes, score, faces = [], [], [], [], []
-    damage: list[int] = []
-    landmarks = bytearray()  # a list of arrays would take as much again to join
-    nowhere = np.full((LANDMARKS, 2), np.nan, np.float32)
     tracker: FaceTracker | None = None
-    region, people = region_of(clip), People()
+    region = region_of(clip)
     with open_clip(path, clip) as reader:
+        growing = _GrowingTrack(reader)
         for place, frame in enumerate(reader):
             if tracker is None:
                 _check_region(path, region, frame)
                 tracker = FaceTracker(settings, landmark_model, not frame.colour.full_range, region)
             # A made-up picture would teach the tracker a face that is none.
             seen = NOT_LOOKED_AT if frame.corrupt else tracker.observe(frame.y)
-            if seen.landmarks is None:
-                people.see_nobody()
-            else:
-                on_face(place, frame, seen.landmarks)
-                people.see((frame.y, frame.u, frame.v), seen.landmarks, seen.begins)
-            frame_index.append(frame.index)
-            pts_seconds.append(frame.pts_seconds)
-            sizes.append(frame.y.shape[::-1])
-            damage.append(_damage(frame, damage[-1] if damage else WHOLE))
-            landmarks += (nowhere if seen.landmarks is None else seen.landmarks).tobytes()
-            score.append(np.nan if seen.landmarks is None else seen.score)
-            faces.append(seen.faces)
-    # Only the whole video tells which of its times are wrong, and who is who.
-    times = mended_times(np.array(pts_seconds, np.float64), reader.fps)
-    return Track(
-        reader.chosen_fps or times.fps,
-        times.jumps,
-        tuple(reader.notes),
-        (*times.warnings, *reader.warnings, *_damage_warnings(damage), *_complaints(reader.errors)),
-        np.array(frame_index, np.int32),
-        times.seconds,
-        np.array(sizes, np.int32),
-        np.array(damage, np.int8),
-        np.frombuffer(landmarks, np.float32).reshape(-1, LANDMARKS, 2),
-        np.array(score, np.float32),
-        np.array(faces, np.int32),
-        people.tell_apart(),
-    )
+            growing.add(frame, seen)
+            if seen.landmarks is not None:
+                on_face(place, frame, seen.landmarks, growing.so_far)
+    return growing.track()
+
+
+class _GrowingTrack:
+    """A track while its video is read."""
+
+    def __init__(self, reader: VideoReader | PictureReader) -> None:
+        self._reader = reader
+        self._people = People()
+        self._frame_index: list[int] = []
+        self._pts_seconds: list[float] = []
+        self._sizes: list[tuple[int, ...]] = []
+        self._damage: list[int] = []
+        self._score: list[float] = []
+        self._faces: list[int] = []
+        self._landmarks = bytearray()  # a list of arrays would take as much again to join
+        self._nowhere = np.full((LANDMARKS, 2), np.nan, np.float32).tobytes()
+
+    def add(self, frame: Frame, seen: FaceObservation) -> None:
+        """The next frame, and what it shows."""
+        if seen.landmarks is None:
+            self._people.see_nobody()
+        else:
+            self._people.see((frame.y, frame.u, frame.v), seen.landmarks, seen.begins)
+        self._frame_index.append(frame.index)
+        self._pts_seconds.append(frame.pts_seconds)
+        self._sizes.append(frame.y.shape[::-1])
+        self._damage.append(_damage(frame, self._damage[-1] if self._damage else WHOLE))
+        self._landmarks += self._nowhere if seen.landmarks is None else seen.landmarks.tobytes()
+        self._score.append(np.nan if seen.landmarks is None else seen.score)
+        self._faces.append(seen.faces)
+
+    def so_far(self) -> Track:
+        """The track if the video ended here; more frames may be added."""
+        return self._made(bytes(self._landmarks), copy.deepcopy(self._people))
+
+    def track(self) -> Track:
+        """The track; no frame may be added after it."""
+        return self._made(self._landmarks, self._people)
+
+    def _made(self, landmarks: bytes | bytearray, people: People) -> Track:
+        # Only the whole video tells which of its times are wrong, and who is who.
+        reader, times = self._reader, mended_times(np.array(self._pts_seconds, np.float64), self._reader.fps)
+        return Track(
+            reader.chosen_fps or times.fps,
+            times.jumps,
+            tuple(reader.notes),
+            (*times.warnings, *reader.warnings, *_damage_warnings(self._damage), *_complaints(reader.errors)),
+            np.array(self._frame_index, np.int32),
+            times.seconds,
+            np.array(self._sizes, np.int32),
+            np.array(self._damage, np.int8),
+            np.frombuffer(landmarks, np.float32).reshape(-1, LANDMARKS, 2),
+            np.array(self._score, np.float32),
+            np.array(self._faces, np.int32),
+            people.tell_apart(),
+        )
 
 
 def _check_region(path: Path, region: FaceRegion | None, frame: Frame) -> None:

@@ -21,6 +21,11 @@ BLOCK = 4096  # frames whose landmarks are measured at a time
 # guessed. So are jaw and brows, in every close-up, but neither the crop's place nor the bank depends on those.
 OF_CONSEQUENCE = slice(27, 68)
 KEPT = -1
+# The scale of a video's first faces (40 seconds at 25 a second) is the scale of all, unless that of all is off by more
+# than half of the room that crops leave beyond the landmarks (`crops.ROOM`): a face that should take 60 % of the width
+# takes 57.6 to 62.4, and what of it was inside the crop stays there. A count of faces alone, and no machine's memory or
+# clock, decides it.
+SETTLING_FACES, SETTLED = 1000, 0.04
 # Of --smooth-centres auto, pixels of the paper's crop: what is steady (white noise of that deviation, the median over
 # frames, by second differences; unsmoothed centres have 0.5), and how far a centre may be off in a hundredth of them.
 SIGMAS, STEADY, MOST_LAG = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), 0.1, 2.0
@@ -63,6 +68,39 @@ class CropPlan:
 def plan_crops(track: Track, settings: Settings) -> CropPlan:
     """Decide what is kept of a track and how it is cut: the only place where that is decided."""
     landmarks = _steadied(track, settings)
+    dropped = _unfit(landmarks, track, settings)
+    transforms = np.full((len(track), 2, 3), np.nan, np.float32)
+    measured = np.flatnonzero(dropped == KEPT)
+    if not len(measured):
+        return CropPlan(landmarks, 0.0, dropped, transforms)
+    # One scale for the whole video, from the faces that are left: nothing zooms in and out.
+    scale = _scale_of_all(landmarks, measured, settings)
+    # A frame's padding is known only now that the scale is.
+    centred = _centred(landmarks, scale, settings)
+    for place in measured.tolist():
+        transforms[place] = crops.crop_transform(centred[place], scale, settings.centre, settings.frame_size)
+        width, height = track.sizes[place].tolist()
+        if crops.padding_fraction(transforms[place], settings.frame_size, width, height) > settings.max_padding:
+            dropped[place] = DROP_REASONS.index("out_of_frame")
+    return CropPlan(landmarks, scale, dropped, transforms)
+
+
+def settled_scale(track: Track, settings: Settings) -> float | None:
+    """The scale of a longer video that begins with this track, if its later faces are of about the size of its first.
+
+    None while there are too few faces to say, and where crops depend on later frames by more than the scale: where
+    landmarks or centres are smoothed.
+    """
+    if settings.smooth_landmarks or settings.smooth_centres:
+        return None
+    measured = np.flatnonzero(_unfit(track.landmarks, track, settings) == KEPT)
+    if len(measured) < SETTLING_FACES:
+        return None
+    return scale_of(track.landmarks, measured[:SETTLING_FACES], settings)
+
+
+def _unfit(landmarks: Points, track: Track, settings: Settings) -> npt.NDArray[np.int8]:
+    """(n,) why frames are not even measured, `KEPT` for those that are."""
     widths = geometry.face_width(landmarks)  # NaN where there is no face
     dropped = np.full(len(track), KEPT, np.int8)
 
@@ -75,20 +113,14 @@ def plan_crops(track: Track, settings: Settings) -> CropPlan:
         drop("other_person", track.person > 0)
     drop("too_small", widths < settings.min_face_px)
     drop("out_of_frame", ~_inside(landmarks, track.sizes))
-    transforms = np.full((len(track), 2, 3), np.nan, np.float32)
-    measured = np.flatnonzero(dropped == KEPT)
-    if not len(measured):
-        return CropPlan(landmarks, 0.0, dropped, transforms)
-    # One scale for the whole video, from the faces that are left: nothing zooms in and out.
+    return dropped
+
+
+def _scale_of_all(landmarks: Points, measured: npt.NDArray[np.int64], settings: Settings) -> float:
+    """The scale of a video: that of its first faces where that of all is about the same."""
     scale = scale_of(landmarks, measured, settings)
-    # A frame's padding is known only now that the scale is.
-    centred = _centred(landmarks, scale, settings)
-    for place in measured.tolist():
-        transforms[place] = crops.crop_transform(centred[place], scale, settings.centre, settings.frame_size)
-        width, height = track.sizes[place].tolist()
-        if crops.padding_fraction(transforms[place], settings.frame_size, width, height) > settings.max_padding:
-            dropped[place] = DROP_REASONS.index("out_of_frame")
-    return CropPlan(landmarks, scale, dropped, transforms)
+    settled = scale_of(landmarks, measured[:SETTLING_FACES], settings)
+    return settled if abs(settled / scale - 1) <= SETTLED else scale
 
 
 def _centred(landmarks: Points, scale: float, settings: Settings) -> Points:

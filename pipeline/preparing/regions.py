@@ -1,9 +1,13 @@
-"""Regions: the part of each frame that is kept in memory from tracking to cropping, within a budget."""
+"""What is kept of a frame from tracking to cropping: the region about its face, or the crop itself."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from pipeline.decode import Colour, Frame, Plane
 
@@ -33,7 +37,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Region:
-    """A rectangle of a frame's planes, copied: all that is kept of a frame until its video's scale is known."""
+    """A rectangle of a frame's planes: all that is kept of a frame until its video's scale is known."""
 
     box: Box  # even left and top, so that chroma begins with it
     y: Plane
@@ -42,22 +46,58 @@ class Region:
     colour: Colour
 
     @property
+    def arrays(self) -> tuple[Plane, ...]:
+        """What it takes memory for."""
+        return self.y, self.u, self.v
+
+    @property
     def nbytes(self) -> int:
         """Bytes of its planes."""
-        return self.y.nbytes + self.u.nbytes + self.v.nbytes
+        return sum(plane.nbytes for plane in self.arrays)
+
+    def filled(self, arrays: Sequence[Plane]) -> Region:
+        """The same with other `arrays`."""
+        y, u, v = arrays
+        return Region(self.box, y, u, v, self.colour)
+
+    def part(self, box: Box) -> Region:
+        """The part of `box`, which lies within this one's and begins at even pixels; not copied."""
+        left, top = box.left - self.box.left, box.top - self.box.top
+        right, bottom = box.right - self.box.left, box.bottom - self.box.top
+        rows, columns = slice(top // 2, (bottom + 1) // 2), slice(left // 2, (right + 1) // 2)
+        return Region(box, self.y[top:bottom, left:right], self.u[rows, columns], self.v[rows, columns], self.colour)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A finished crop, and where it was cut."""
+
+    transform: npt.NDArray[np.float32]  # (2, 3) source pixels -> crop pixels
+    pixels: npt.NDArray[np.uint8]  # (size, size, 3) RGB
+
+    @property
+    def arrays(self) -> tuple[npt.NDArray[np.uint8], ...]:
+        """What it takes memory for."""
+        return (self.pixels,)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its pixels."""
+        return self.pixels.nbytes
+
+    def filled(self, arrays: Sequence[npt.NDArray[np.uint8]]) -> Crop:
+        """The same with other `arrays`."""
+        (pixels,) = arrays
+        return Crop(self.transform, pixels)
+
+
+def region_of(frame: Frame, box: Box) -> Region:
+    """The part of `box` that is inside the frame, which must outlive it: nothing is copied."""
+    height, width = frame.y.shape
+    return Region(Box(0, 0, width, height), frame.y, frame.u, frame.v, frame.colour).part(box.clipped(width, height))
 
 
 def keep_region(frame: Frame, box: Box) -> Region:
     """Copy the part of `box` that is inside the frame."""
-    height, width = frame.y.shape
-    inside = box.clipped(width, height)
-    rows, columns = slice(inside.top, inside.bottom), slice(inside.left, inside.right)
-    half_rows = slice(inside.top // 2, (inside.bottom + 1) // 2)
-    half_columns = slice(inside.left // 2, (inside.right + 1) // 2)
-    return Region(
-        inside,
-        frame.y[rows, columns].copy(),
-        frame.u[half_rows, half_columns].copy(),
-        frame.v[half_rows, half_columns].copy(),
-        frame.colour,
-    )
+    region = region_of(frame, box)
+    return region.filled([plane.copy() for plane in region.arrays])

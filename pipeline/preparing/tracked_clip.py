@@ -20,7 +20,7 @@ from pipeline.preparing.crop_plan import plan_crops
 from pipeline.preparing.regions import keep_region
 from pipeline.settings import Settings
 from pipeline.shards import FRAME_SIZE
-from pipeline.track import Track, follow
+from pipeline.track import SoFar, Track, follow
 
 Transform = npt.NDArray[np.float32]
 Crop = npt.NDArray[np.uint8]
@@ -69,7 +69,7 @@ def track_clip(path: Path, settings: Settings, landmark_model: Path, role: str, 
         raise InputError(f"{path}: no such {role} video")
     with log.progress(what=f"finding the {role}'s face", unit="frames", disable=not progress) as bar:
 
-        def show(place: int, _frame: Frame, _landmarks: Points) -> None:
+        def show(place: int, _frame: Frame, _landmarks: Points, _so_far: SoFar) -> None:
             bar.update(place + 1 - bar.n)
 
         track = follow(path, settings.track, landmark_model, show)

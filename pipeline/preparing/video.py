@@ -17,29 +17,32 @@ from pipeline import geometry
 from pipeline.clips import at_rate, frames_at
 from pipeline.content import checksum, has_changed, known_checksum, remedy_for, stamp_of
 from pipeline.corpora import Clip, Source
-from pipeline.decode import SOUND_RATE, Frame, Samples
+from pipeline.decode import SOUND_RATE, Samples
+from pipeline.decode.reader import MAX_FRAMES
 from pipeline.errors import InputError, VideoError
 from pipeline.layout import track_file, video_files
 from pipeline.preparing import crops
 from pipeline.preparing.bank import choose_bank
 from pipeline.preparing.crop_plan import CropPlan, plan_crops
 from pipeline.preparing.k_map import k_codes, k_table, pixel_side
+from pipeline.preparing.keeper import Keeper
 from pipeline.preparing.region_store import RegionStore
-from pipeline.preparing.regions import Box, keep_region
+from pipeline.preparing.regions import Box, Crop, region_of
 from pipeline.preparing.scores import demands, head_scores, picture_scores
 from pipeline.preparing.sound import agreement, kept_sound
 from pipeline.result import REQUIRED, VideoResult, blank, failed, load_result, save_result
 from pipeline.settings import Settings, digest_of
-from pipeline.shards import FrameRow, ShardReader, VideoEntry, write_shard
+from pipeline.shards import FRAME_SIZE, FrameRow, ShardReader, VideoEntry, write_shard
 from pipeline.track import WHOLE, Track, follow, load_track, save_track
 from pipeline.tracking.detection import load_detector
 from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.tracking.predictor import load_ensemble
 
 READINGS = 2  # a file that changed while it was read is read again, but not for ever
-# Bytes of picture kept from tracking to cropping, in memory and in a temporary file (at 1080p, some 6 and 50 seconds);
-# what is beyond is decoded a second time.
+# Bytes kept from tracking to the shard, in memory, and in a temporary file: as long as regions are kept (at 1080p, some
+# 6 and 50 seconds), and of crops (the longest video's). What is beyond is decoded a second time.
 REGION_BUDGET, SPOOL_BUDGET = 256 << 20, 2 << 30
+CROP_BUDGET = MAX_FRAMES * FRAME_SIZE * FRAME_SIZE * 3
 
 
 class WorkFiles(NamedTuple):
@@ -124,7 +127,7 @@ def _is_still(path: Path, sum_of: Callable[[Path], str], sha256: str) -> bool:
 def _prepare(
     path: Path, source: Source, begun: VideoResult, settings: Settings, files: WorkFiles, model: Path | None
 ) -> VideoResult:
-    with RegionStore(REGION_BUDGET, SPOOL_BUDGET) as store:
+    with RegionStore(REGION_BUDGET, SPOOL_BUDGET, CROP_BUDGET) as store:
         # Landmarks do not depend on the crops' settings: those of an earlier build serve.
         track = load_track(files.track, begun.sha256)
         if track is None:
@@ -214,14 +217,8 @@ def _sound_scores(samples: Samples, track: Track, kept: npt.NDArray[np.int64]) -
 
 def _track(path: Path, source: Source, settings: Settings, model: Path | None, store: RegionStore) -> Track:
     """Follow the face, keeping of each frame the pixels that its crop is likely to need."""
-    half = 0.0
-
-    def keep(place: int, frame: Frame, landmarks: geometry.Points) -> None:
-        nonlocal half
-        half = max(half, crops.likely_half(landmarks, settings.centre, settings.face_fraction))
-        store.keep(place, frame, crops.likely_box(landmarks, settings.centre, half))
-
-    return follow(path, settings.track, _model(model), keep, at_rate(path, source.clip, settings.fps))
+    keeper = Keeper(settings, store)
+    return follow(path, settings.track, _model(model), keeper, at_rate(path, source.clip, settings.fps))
 
 
 @lru_cache(maxsize=1)
@@ -288,20 +285,23 @@ def _rows(
 def _pixels(
     path: Path, clip: Clip | None, track: Track, cuts: Sequence[Cut], store: RegionStore, size: int
 ) -> Iterator[npt.NDArray[np.uint8]]:
-    """The crops, from the regions kept while tracking; from a second decoding where those do not reach."""
+    """The crops: kept while tracking, or cut from what was kept then, else from a second decoding.
+
+    All of them from exactly the same part of a picture: a filter's weights depend, in their last bit, on its beginning.
+    """
 
     def box(cut: Cut) -> Box:
         width, height = track.sizes[cut.frame].tolist()
         return crops.source_box(cut.transform, size).clipped(width, height)
 
     done = 0
-    while done < len(cuts):  # once, but where kept regions are lost
+    while done < len(cuts):  # once, but where what was kept is lost
         left = cuts[done:]
-        kept = [store.covers(cut.frame, box(cut)) for cut in left]
-        again = frames_at(path, [cut.frame for cut, has in zip(left, kept, strict=True) if not has], clip)
-        for cut, has in zip(left, kept, strict=True):
-            region = store.take(cut.frame) if has else keep_region(next(again), box(cut))
-            if region is None:
+        has = [store.has_crop(cut.frame, cut.transform) or store.covers(cut.frame, box(cut)) for cut in left]
+        again = frames_at(path, [cut.frame for cut, there in zip(left, has, strict=True) if not there], clip)
+        for cut, there in zip(left, has, strict=True):
+            kept = store.take(cut.frame) if there else region_of(next(again), box(cut))
+            if kept is None:
                 break
-            yield crops.cut(region, cut.transform, size)
+            yield kept.pixels if isinstance(kept, Crop) else crops.cut(kept.part(box(cut)), cut.transform, size)
             done += 1

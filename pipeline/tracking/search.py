@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline.tracking.detection import Face, FaceDetector, Luma, search_reductions
 from pipeline.tracking.region import FaceRegion, moved
 
 Counts = Callable[[Face], bool]
 
+ROWS_APART = 32  # of those by which pictures are told apart first
 RESTARTS_APART = 12  # frames: pictures that change all the time (noise) do not begin a search each time
 
 
@@ -36,12 +39,41 @@ class SearchSettings:
     upsampled_after_loss: int = 12
 
 
+class _NothingFound:
+    """The picture searched last, if nothing was found in it: an equal one need not be searched again.
+
+    Title cards and blank leaders last for many frames. Where a picture has no contrast at all, all of the detector's
+    gradients are zero: nothing is found in it, whatever its level.
+    """
+
+    def __init__(self) -> None:
+        self._picture: Luma | None = None
+        self._region: FaceRegion | None = None
+        self._doubled = False
+
+    def knows(self, luma: Luma, region: FaceRegion | None) -> tuple[bool, bool]:
+        """Whether it is known that nothing will be found in a picture, and whether not even in the doubled one."""
+        if luma.size and luma[0, 0] == luma[-1, -1] and luma.min() == luma.max():
+            return True, True
+        last = self._picture
+        if last is None or self._region != region:
+            return False, False
+        # A few rows first: most pictures differ in any.
+        same = all(np.array_equal(last[::step], luma[::step]) for step in (ROWS_APART, 1))
+        return same, same and self._doubled
+
+    def note(self, luma: Luma, region: FaceRegion | None, doubled: bool) -> None:
+        """Nothing was found in a picture, nor in the doubled one if that was searched."""
+        self._picture, self._region, self._doubled = luma.copy(), region, doubled
+
+
 class FaceSearch:
     """Searches frames while there is no face: at once after a start, a cut or a loss, then at bounded cost."""
 
     def __init__(self, settings: SearchSettings, detector: FaceDetector) -> None:
         self._settings = settings
         self._detector = detector
+        self._nothing_found = _NothingFound()
         self._since_restart = RESTARTS_APART
         self.restart()
 
@@ -62,15 +94,14 @@ class FaceSearch:
             region: only faces in it count; None: in all of the picture.
         """
         if region is None:
-            return self._find(luma, lambda _: True)
+            return self._find(luma, lambda _: True, None)
         part, left, top = region.with_room(luma)
         if not part.size:
             return []
-        return [
-            moved(face, left, top) for face in self._find(part, lambda f: region.holds(moved(f, left, top), luma.shape))
-        ]
+        faces = self._find(part, lambda face: region.holds(moved(face, left, top), luma.shape), region)
+        return [moved(face, left, top) for face in faces]
 
-    def _find(self, luma: Luma, counts: Counts) -> list[Face]:
+    def _find(self, luma: Luma, counts: Counts, region: FaceRegion | None) -> list[Face]:
         settings = self._settings
         self._since_restart += 1
         self._wait -= 1
@@ -79,10 +110,15 @@ class FaceSearch:
             return []
         slow = luma.size > settings.eager_pixels
         self._wait = min(settings.longest_wait, 1 + self._since_restart // 8) if slow else 1
-        faces = self._reduced(luma, counts)
+        barren, doubled = self._nothing_found.knows(luma, region)
+        faces = [] if barren else self._reduced(luma, counts)
         if not faces and self._wait_upsampled <= 0:
             self._wait_upsampled = max(1, round(4 * luma.size / settings.upsampled_pixels))
-            faces = self._counting(luma, self._detector.search(luma, upsample=1), counts)
+            if not doubled:
+                faces = self._counting(luma, self._detector.search(luma, upsample=1), counts)
+                barren, doubled = False, True
+        if not faces and not barren:
+            self._nothing_found.note(luma, region, doubled)
         return faces
 
     def _reduced(self, luma: Luma, counts: Counts) -> list[Face]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.preparing.crop_plan import plan_crops, steady_sigma
+from pipeline.preparing import crop_plan
+from pipeline.preparing.crop_plan import plan_crops, settled_scale, steady_sigma
 from pipeline.result import DROP_REASONS
 from pipeline.settings import Settings
 from pipeline.track import AFTER_CORRUPT, CORRUPT, WHOLE, Track
@@ -142,3 +143,33 @@ def test_crops_are_steadied_as_much_as_they_tremble() -> None:
     assert shakier > shaky
     assert steady_sigma(trembling(200, 0.6, speed=20.0), 1.3, "nose") < shakier
     assert steady_sigma(np.full((9, 68, 2), np.nan, np.float32), 1.3, "nose") == 0
+
+
+def test_the_first_faces_settle_the_scale_if_the_others_are_about_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crop_plan, "SETTLING_FACES", 5)
+    first, scales = [0, 98, 20, 100, 101, 30, 102, 103], {width: 0.6 * 224 / width for width in (101, 104, 106)}
+    damage = [WHOLE] * 40 + [CORRUPT]
+    steady, nearer = ([*first, *[width] * 33] for width in (104, 106))
+    assert plan_crops(a_track(steady, damage=damage), SETTINGS).scale == pytest.approx(scales[101], rel=1e-5)
+    assert plan_crops(a_track(nearer, damage=damage), SETTINGS).scale == pytest.approx(scales[106], rel=1e-5)
+    for widths in (steady, nearer):  # told before the others are seen
+        assert settled_scale(a_track(widths[:8]), SETTINGS) == plan_crops(a_track(steady), SETTINGS).scale
+    assert settled_scale(a_track(first[:7]), SETTINGS) is None
+    assert settled_scale(a_track([*first[:7], 0, 103], person=[-1, 0, 0, 0, 1, 0, 0, -1, 0]), SETTINGS) is None
+
+
+@pytest.mark.parametrize("changes", [{"smooth_landmarks": 1.0}, {"smooth_centres": 1.0}, {"smooth_centres": -1.0}])
+def test_no_scale_settles_where_later_frames_move_earlier_crops(
+    changes: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crop_plan, "SETTLING_FACES", 5)
+    settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
+    assert settled_scale(a_track([100] * 9), settings) is None
+
+
+def test_a_video_of_no_more_faces_than_settle_it_has_the_scale_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths = [100, 100, 100, 101, 101, 101, 101]
+    monkeypatch.setattr(crop_plan, "SETTLING_FACES", 7)
+    assert plan_crops(a_track(widths), SETTINGS).scale == pytest.approx(0.6 * 224 / 101, rel=1e-5)
+    monkeypatch.setattr(crop_plan, "SETTLING_FACES", 5)
+    assert plan_crops(a_track(widths), SETTINGS).scale == pytest.approx(0.6 * 224 / 100, rel=1e-5)

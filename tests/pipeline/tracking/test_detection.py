@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +23,15 @@ from pipeline.tracking.face_look import face_look
 from pipeline.tracking.landmark_model import landmark_model_path
 from pipeline.tracking.lost_face import LostFace
 from pipeline.tracking.predictor import LandmarkPredictor
+from pipeline.tracking.region import FaceRegion
 from pipeline.tracking.scene import Scene, likeness
-from pipeline.tracking.search import FaceSearch, SearchSettings
+from pipeline.tracking.search import FaceSearch, SearchSettings, _NothingFound
 from pipeline.tracking.settings import TrackSettings
+from pipeline.tracking.tracker import FaceTracker
 
 Luma = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float32]
+DICE = np.random.default_rng(0)
 
 
 @pytest.fixture(scope="module")
@@ -139,35 +144,91 @@ class Eyes:
         return bool(luma.any()) and face.score > 0.2
 
 
+def changing(height: int, width: int) -> Iterator[Luma]:
+    """Pictures without a face, each different from the others in a pixel at least."""
+    for number in count():
+        luma = np.ones((height, width), np.uint8)
+        luma.ravel()[number] = 2
+        yield luma
+
+
 def test_searching_in_vain_has_bounded_cost_and_finds_a_new_face_within_two_frames() -> None:
-    eyes, luma = Eyes(), np.ones((1080, 1920), np.uint8)
+    eyes, pictures = Eyes(), changing(1080, 1920)
     search = FaceSearch(SearchSettings(), eyes)  # type: ignore[arg-type]
     for _ in range(200):
-        assert search.find(luma) == []
-    assert eyes.pixels < 0.85 * 200 * luma.size
+        assert search.find(next(pictures)) == []
+    assert eyes.pixels < 0.85 * 200 * 1080 * 1920
     eyes.faces = [Face(100, 100, 90, 1.0)]
-    assert any(search.find(luma) for _ in range(2))
+    assert any(search.find(next(pictures)) for _ in range(2))
+
+
+@pytest.mark.parametrize("region", [None, FaceRegion(0.1, 0.1, 0.9, 0.9)])
+def test_a_picture_that_stays_is_searched_once_and_one_without_contrast_never(region: FaceRegion | None) -> None:
+    eyes, still = Eyes(), DICE.integers(0, 256, (240, 320), np.uint8)
+    search = FaceSearch(SearchSettings(), eyes)  # type: ignore[arg-type]
+    for level in (0, 16, 128):
+        assert search.find(np.full_like(still, level), region) == []
+    assert eyes.pixels == 0
+    search.restart()
+    for _ in range(50):
+        assert search.find(still.copy(), region) == []
+    assert 0 < eyes.pixels <= 5 * still.size, "once as it is, and once doubled"
+    eyes.faces = [Face(100, 100, 80, 1.0)]
+    assert search.find(still, region) == []
+    changed = still.copy()
+    changed[121, 161] ^= 1
+    assert search.find(changed, region) == eyes.faces
+
+
+def test_what_is_found_is_found_again_and_elsewhere_too() -> None:
+    eyes, still = Eyes(), DICE.integers(0, 256, (240, 320), np.uint8)
+    search = FaceSearch(SearchSettings(), eyes)  # type: ignore[arg-type]
+    eyes.faces = [Face(0, 0, 80, 1.0)]
+    assert search.find(still) == search.find(still) == eyes.faces
+    assert search.find(still, FaceRegion(200, 100, 300, 200)) == []
+    assert search.find(still) == eyes.faces
+
+
+def test_the_detector_sees_nothing_without_contrast(detector: FaceDetector) -> None:
+    for level in (0, 16, 128, 255):
+        assert detector.search(np.full((120, 160), level, np.uint8), upsample=1, threshold=-2.0) == []
+
+
+def test_a_tracker_sees_in_pictures_that_stay_what_it_would_see_in_each(frames: list[Luma]) -> None:
+    """Blank, a title, a face: with and without what is known of the frame before."""
+    title = np.where(DICE.random((24, 32)) < 0.5, 30, 220).astype(np.uint8).repeat(15, 0).repeat(15, 1)
+    video = [np.full_like(title, 128)] * 3 + [title] * 12 + [frames[0][:360, :480]] * 3 + [title] * 3
+    model = landmark_model_path()
+    seen = [FaceTracker(TrackSettings(), model).observe for _ in range(2)]
+    for picture in video:
+        plain = seen[0](picture)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(_NothingFound, "knows", lambda *_: (False, False))
+            searched = seen[1](picture)
+        assert (plain.landmarks is None) == (searched.landmarks is None)
+        assert np.array_equal(plain.landmarks, searched.landmarks)
+        assert (plain.score, plain.faces, plain.begins) == (searched.score, searched.faces, searched.begins)
 
 
 def test_a_new_scene_is_searched_to_the_smallest_face_at_once_but_not_if_every_frame_is_new() -> None:
-    eyes, luma = Eyes(), np.ones((720, 1280), np.uint8)
+    eyes, pictures, size = Eyes(), changing(720, 1280), 720 * 1280
     search = FaceSearch(SearchSettings(), eyes)  # type: ignore[arg-type]
-    search.find(luma)
-    assert eyes.pixels > 5 * luma.size
+    search.find(next(pictures))
+    assert eyes.pixels > 5 * size
     eyes.pixels = 0
     for _ in range(24):
         search.restart()
-        search.find(luma)
-    assert eyes.pixels < 2 * 5.5 * luma.size + 24 * 1.4 * luma.size
+        search.find(next(pictures))
+    assert eyes.pixels < 2 * 5.5 * size + 24 * 1.4 * size
 
 
 def test_a_doubtful_find_counts_only_when_confirmed() -> None:
-    eyes, luma = Eyes(), np.ones((240, 320), np.uint8)
+    eyes, pictures = Eyes(), changing(240, 320)
     search = FaceSearch(SearchSettings(), eyes)  # type: ignore[arg-type]
     eyes.faces = [Face(0, 0, 80, 0.1)]
-    assert search.find(luma) == []
+    assert search.find(next(pictures)) == []
     eyes.faces = [Face(0, 0, 80, 0.25)]
-    assert search.find(luma) == eyes.faces
+    assert search.find(next(pictures)) == eyes.faces
 
 
 @pytest.mark.parametrize(
