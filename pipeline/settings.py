@@ -20,10 +20,13 @@ MOST_FPS = 1000.0  # no camera of faces gives more
 CENTRE_NAMES = ("nose", "eyes")
 SCENES = ("main", "keep")
 AFTER_DAMAGE = ("keep", "drop")
+# ffmpeg's names of what its ordinary decoders can hand their work to. Which of them a machine has, and PyAV was built
+# for, is seen when a video is opened.
+DEVICES = ("cuda", "d3d11va", "d3d12va", "dxva2", "vaapi", "vdpau", "videotoolbox", "vulkan")
 AUTO = -1.0  # of smooth_centres: chosen for each video by its jitter
 # Settings that came later. At their defaults, which are what was before, digests, and with them the names and bytes of
 # shards, stay what they were.
-_LATER = ("frame_size", "fps", "audio", "scores", "require")
+_LATER = ("frame_size", "fps", "audio", "scores", "require", "hwaccel")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Settings:
     scores: bool = False  # score heads and pictures, for the manifest
     require: str = ""  # conditions on those scores, without which a video is left out
     storage: str = "zstd"  # compression of frames
+    # What decodes, one of `DEVICES`; "": the processor. Where pictures are damaged, devices make up others.
+    hwaccel: str = ""
     track: TrackSettings = field(default_factory=TrackSettings)
 
     def __post_init__(self) -> None:
@@ -63,6 +68,8 @@ class Settings:
         _one_of("scenes", self.scenes, SCENES)
         _one_of("after-damage", self.after_damage, AFTER_DAMAGE)
         _one_of("storage", self.storage, tuple(STORAGES))
+        if self.hwaccel:
+            _one_of("hwaccel", self.hwaccel, DEVICES)
         _within("face-fraction", self.face_fraction, 0.1, 1.0)
         _within("max-padding", self.max_padding, 0.0, 1.0)
         _within("min-face-px", self.min_face_px, 1.0, 10000.0)
@@ -88,7 +95,7 @@ class Settings:
     @cached_property
     def track_digest(self) -> str:
         """Of what changes landmarks, the code included: a new crop does not track again, a new tracker does."""
-        return track_digest(asdict(self.track), self.fps)
+        return track_digest(asdict(self.track), self.fps, self.hwaccel)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -136,9 +143,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{name}", value
 
 
-def track_digest(track: Any, fps: Any = 0.0) -> str:
+def track_digest(track: Any, fps: Any = 0.0, hwaccel: Any = "") -> str:
     """Of what a track depends on, plain as a dataset records it, and of the tracker itself: tracks are kept by it."""
-    return digest_of([TRACKER_VERSION, track, *([fps] if fps else ())])
+    return digest_of([TRACKER_VERSION, track, *(value for value in (fps, hwaccel) if value)])
 
 
 def digest_of(value: Any) -> str:

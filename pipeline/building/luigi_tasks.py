@@ -26,7 +26,7 @@ from pipeline.layout import DATASET_FILE
 from pipeline.preparing.video import load_models
 from pipeline.result import SOUND_SCORES
 from pipeline.run_file import RUN_FILE, task_table, write_run_file
-from pipeline.settings import AFTER_DAMAGE, CENTRE_NAMES, SCENES, Settings, digest_of, smoothing_of
+from pipeline.settings import AFTER_DAMAGE, CENTRE_NAMES, DEVICES, SCENES, Settings, digest_of, smoothing_of
 from pipeline.shards.dataset import BANKS_FROM, open_dataset
 from pipeline.shards.schema import STORAGES
 from pipeline.tracking import TrackSettings
@@ -132,6 +132,11 @@ class Build(luigi.Task):  # type: ignore[misc]
         default=_DEFAULT.storage,
         description="how frames are compressed: losslessly (htj2k: smallest, slower), or a seventh of that by jpeg",
     )
+    hwaccel = luigi.ChoiceParameter(
+        choices=("", *DEVICES),
+        default=_DEFAULT.hwaccel,
+        description="decode by a device, or by the processor where that cannot (never run yet: none was at hand)",
+    )
     landmark_model = luigi.OptionalParameter(
         default=None,
         significant=False,
@@ -199,6 +204,7 @@ class Build(luigi.Task):  # type: ignore[misc]
             scores=self.scores,
             require=self.require,
             storage=self.storage,
+            hwaccel=self.hwaccel,
             track=TrackSettings(subpixel=self.subpixel_landmarks),
         )
 

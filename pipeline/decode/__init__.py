@@ -5,6 +5,7 @@ What is shown: square pixels, upright, whole pictures (not fields), the colours 
 
 from pipeline.decode.clip import ClipReader
 from pipeline.decode.frame import Colour, Frame, Plane
+from pipeline.decode.hardware import decoding_by
 from pipeline.decode.pictures import PICTURE_COLOUR, PictureReader, picture_planes
 from pipeline.decode.reader import AHEAD_PICTURES, VideoReader, read_frames
 from pipeline.decode.sound import SOUND_OPTIONS, SOUND_RATE, Samples, has_sound, read_sound, sound_of_frames
@@ -24,6 +25,7 @@ __all__ = [
     "Samples",
     "VideoReader",
     "begin_of",
+    "decoding_by",
     "has_sound",
     "picture_planes",
     "read_frames",

@@ -12,7 +12,9 @@ import av
 # Of others, HEVC, VP9 and MJPEG among them, a picture is damaged if reading it drew a complaint.
 MARKING = re.compile(r"h26[1-4]|h263\w*|mpeg[124]\w*|msmpeg4\w*|flv1?|wmv\d|vc1\w*|rv\d\d|prores\w*")
 # Complaints of what is no part of the picture.
-BESIDE_THE_PICTURE = re.compile(r"\bAPP\b|\bapp:|\bSEI\b|\bVPS\b|layer_id|EOI missing|\bCOM\b|\bICC\b", re.IGNORECASE)
+BESIDE_THE_PICTURE = re.compile(
+    r"\bAPP\b|\bapp:|\bSEI\b|\bVPS\b|layer_id|EOI missing|\bCOM\b|\bICC\b|hwaccel", re.IGNORECASE
+)
 
 
 class Damage:

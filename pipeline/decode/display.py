@@ -13,6 +13,7 @@ import av
 from av.filter import Graph
 
 from pipeline.decode.frame import HDR, Decoded
+from pipeline.decode.hardware import downloaded, is_on_device
 from pipeline.decode.stream import MAX_PIXELS
 
 T = TypeVar("T")
@@ -76,6 +77,12 @@ class Display:
         """Every picture as it is shown, in the same order."""
         for item in pictures:
             kind = self._kind_of(item.picture)
+            if is_on_device(item.picture):
+                kind = kind._replace(format=DEEP_PLANAR if kind.transfer in HDR else PLANAR[0])
+                here = self._attempt(partial(downloaded, item.picture, kind.format))
+                if here is None:
+                    continue
+                item = item._replace(picture=here)
             if kind != self._kind:
                 yield from self._drain()
                 self._chain, self._kind = self._make_chain(item.picture, kind), kind

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.logging import Capture
 
 from pipeline.child_process import watchdog
@@ -21,6 +22,7 @@ from pipeline.cli import printable
 from pipeline.decode.damage import Damage
 from pipeline.decode.display import Display
 from pipeline.decode.frame import HDR, Colour, Decoded, Frame, colour_of, plane_of
+from pipeline.decode.hardware import accelerator, asked_device, is_on_device
 from pipeline.decode.stream import OPTIONS, choose_stream, others_than
 from pipeline.decode.times import Clock
 from pipeline.errors import VideoError
@@ -59,9 +61,10 @@ class VideoReader:
         self.errors: list[str] = []  # what ffmpeg complained of, likewise
         self._container: Any = None
         self._stream: Any = None
+        self._by_processor = ""  # the note where a device was asked for in vain
 
     def __enter__(self) -> VideoReader:
-        self._container = self._attempt(lambda: av.open(f"file:{self.path}", options=OPTIONS, timeout=STALL_SECONDS))
+        self._container = self._opened(asked_device())
         if self._container is None:
             raise self._unreadable()
         stream, missing = choose_stream(self._container)
@@ -76,6 +79,20 @@ class VideoReader:
             self.notes.append(other)
         self._stream = stream
         return self
+
+    def _opened(self, device: str) -> Any:
+        """The container, its video decoded by a device where that can, else by the processor; None: unreadable."""
+        if not device:
+            return self._attempt(lambda: _open(self.path))
+        container = self._attempt(lambda: _open(self.path, accelerator(device)))
+        self._by_processor = f"decoded by the processor, not by {device}"
+        if container is None:
+            said = len(self.errors)
+            container = self._attempt(lambda: _open(self.path))
+            if container is not None:  # else it was the file's fault
+                self._by_processor += f" ({printable(' '.join(self.errors[0].split()))})"
+                del self.errors[:said]
+        return container
 
     def __exit__(self, *_: object) -> None:
         if self._container is not None:
@@ -106,6 +123,8 @@ class VideoReader:
         damage, clock = Damage(codec.name, demuxer), Clock(demuxer)
 
         def decoded(picture: av.VideoFrame) -> Decoded:
+            if self._by_processor and not is_on_device(picture):
+                _once(self.notes)(self._by_processor)
             corrupt, follows_loss = damage.of(picture)
             return Decoded(picture, clock.seconds(picture), corrupt, bool(picture.key_frame), follows_loss)
 
@@ -156,6 +175,10 @@ def read_frames(path: str | Path) -> Iterator[Frame]:
     """
     with VideoReader(path) as reader:
         yield from reader
+
+
+def _open(path: Path, accelerator: HWAccel | None = None) -> Any:
+    return av.open(f"file:{path}", options=OPTIONS, timeout=STALL_SECONDS, hwaccel=accelerator)
 
 
 def _frame(index: int, item: Decoded, chroma_left: bool) -> Frame:

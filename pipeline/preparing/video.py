@@ -17,7 +17,7 @@ from pipeline import geometry
 from pipeline.clips import at_rate, frames_at
 from pipeline.content import checksum, has_changed, known_checksum, remedy_for, stamp_of
 from pipeline.corpora import Clip, Source
-from pipeline.decode import SOUND_RATE, Samples
+from pipeline.decode import SOUND_RATE, Samples, decoding_by
 from pipeline.decode.reader import MAX_FRAMES
 from pipeline.errors import InputError, VideoError
 from pipeline.layout import track_file, video_files
@@ -91,7 +91,8 @@ def prepare_video(root: Path, source: Source, settings: Settings, work: Path, mo
     is_there = done is not None and (done.status != "ok" or files.shard.is_file())
     if done is not None and is_there and not has_changed(root / source.path, done.stamp, done.sha256):
         return done.of(source)
-    result = _prepare_unchanged(root, source, settings, files, model)
+    with decoding_by(settings.hwaccel):
+        result = _prepare_unchanged(root, source, settings, files, model)
     save_result(files.result, result)
     return result
 

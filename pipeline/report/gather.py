@@ -117,9 +117,8 @@ def gather(dataset: Dataset, progress: bool = False) -> Gathered:
 
 def read_track(dataset: Dataset, video: str, sha256: str) -> Track | None:
     """The track that the build kept of a video; None where `work/` is gone or the source has changed since."""
-    path = track_file(
-        dataset.root / WORK, track_digest(dataset.config.get("track"), dataset.config.get("fps")), digest_of(video)
-    )
+    made = track_digest(*(dataset.config.get(name) for name in ("track", "fps", "hwaccel")))
+    path = track_file(dataset.root / WORK, made, digest_of(video))
     return load_track(path, sha256) if sha256 and is_own_file(dataset.root, path) else None
 
 

@@ -70,6 +70,9 @@ def test_settings_that_differ_have_other_digests() -> None:
     base = Settings()
     assert base.digest != replace(base, storage="raw").digest
     assert base.track_digest == replace(base, storage="raw", face_fraction=0.5).track_digest
+    by_device = replace(base, hwaccel="cuda")
+    assert base.digest != by_device.digest
+    assert base.track_digest != by_device.track_digest
     assert Settings.from_dict(base.to_dict()) == base
 
 
@@ -82,6 +85,7 @@ def test_settings_that_differ_have_other_digests() -> None:
         ({"storage": "zip"}, "--storage must be one of"),
         ({"scenes": "both"}, "--scenes must be one of main, keep, got 'both'"),
         ({"after_damage": "mend"}, "--after-damage must be one of keep, drop"),
+        ({"hwaccel": "abacus"}, "--hwaccel must be one of cuda, .*, got 'abacus'"),
         ({"min_seconds": -1.0}, "--min-seconds must be in"),
         ({"bank_size": 3}, "--bank-size must be 5, got 3: .*model.train --ablation bank=3"),
     ],
