@@ -44,7 +44,7 @@ def is_on_device(picture: av.VideoFrame) -> bool:
 
 def downloaded(picture: av.VideoFrame, to: str) -> av.VideoFrame:
     """A picture of a device's in ordinary memory, in a pixel format, its colours meant as before."""
-    here = picture.reformat(format=to)
+    here = picture.reformat(format=to, interpolation="BICUBIC", threads=1)  # as `display.SCALER`, but for its rounding
     here.colorspace, here.color_range, here.color_trc = picture.colorspace, picture.color_range, picture.color_trc
     here.time_base = picture.time_base
     return here

@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.track import Track, load_track, save_track
+from pipeline.decode import Frame
+from pipeline.geometry import Points
+from pipeline.track import ARRAYS, SoFar, Track, follow, load_track, save_track
+from pipeline.tracking import TrackSettings
+from pipeline.tracking.landmark_model import landmark_model_path
 
 SUM = "5" * 64
 
@@ -104,3 +108,18 @@ def test_a_bomb_is_not_read(tmp_path: Path) -> None:
                 file, {"descr": "<f4", "fortran_order": False, "shape": (1 << 40, 68, 2)}
             )
     assert load_track(tmp_path / "b.npz", SUM) is None
+
+
+def test_a_track_so_far_is_the_beginning_of_what_it_becomes(sample_root: Path) -> None:
+    path = sorted((sample_root / "volunteers").rglob("*.mp4"))[0]
+    asked: list[Track] = []
+
+    def ask(place: int, _frame: Frame, _landmarks: Points, so_far: SoFar) -> None:
+        if place in (4, 9):
+            asked.append(so_far())
+
+    tracks = [follow(path, TrackSettings(), landmark_model_path(), show) for show in (ask, lambda *_: None)]
+    for begun, count in zip([*asked, *tracks], (5, 10, 15, 15), strict=True):
+        assert len(begun) == count
+        for name in ARRAYS:
+            np.testing.assert_array_equal(getattr(begun, name), getattr(tracks[1], name)[:count], name)

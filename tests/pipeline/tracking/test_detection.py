@@ -187,6 +187,9 @@ def test_what_is_found_is_found_again_and_elsewhere_too() -> None:
     assert search.find(still) == search.find(still) == eyes.faces
     assert search.find(still, FaceRegion(200, 100, 300, 200)) == []
     assert search.find(still) == eyes.faces
+    middle = FaceRegion(0.25, 0.25, 0.75, 0.75)  # searched with all that is about it, but that face is not in it
+    assert search.find(still, middle) == []
+    assert search.find(still) == eyes.faces
 
 
 def test_the_detector_sees_nothing_without_contrast(detector: FaceDetector) -> None:
