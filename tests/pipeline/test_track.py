@@ -13,7 +13,7 @@ import pytest
 from pipeline.decode import Frame
 from pipeline.geometry import Points
 from pipeline.track import ARRAYS, SoFar, Track, follow, load_track, save_track
-from pipeline.tracking import TrackSettings
+from pipeline.tracking import TrackSettings, people
 from pipeline.tracking.landmark_model import landmark_model_path
 
 SUM = "5" * 64
@@ -110,7 +110,9 @@ def test_a_bomb_is_not_read(tmp_path: Path) -> None:
     assert load_track(tmp_path / "b.npz", SUM) is None
 
 
-def test_a_track_so_far_is_the_beginning_of_what_it_becomes(sample_root: Path) -> None:
+def test_a_track_so_far_is_the_beginning_of_what_it_becomes(sample_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people, "PLAINLY_ALIKE", 2.0)  # whatever is taken for a second stretch is another's
+    monkeypatch.setattr(people, "OTHER_PERSON", 0.0)
     path = sorted((sample_root / "volunteers").rglob("*.mp4"))[0]
     asked: list[Track] = []
 

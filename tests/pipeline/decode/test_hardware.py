@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from pipeline.clips import open_clip
 from pipeline.corpora import Clip
-from pipeline.decode import Frame, VideoReader, decoding_by, display, read_frames, reader
+from pipeline.decode import Frame, VideoReader, decoding_by, read_frames, reader
 from pipeline.errors import VideoError
 
 Make = Callable[..., Path]
@@ -22,6 +23,29 @@ NOWHERE = "opencl"  # decodes nothing, whatever the machine
 @pytest.fixture(scope="module")
 def path(make_video: Make) -> Path:
     return make_video("plain.mp4", "-c:v", "libx264", source="testsrc2=size=128x96:rate=25:duration=0.4")
+
+
+class OnDevice:
+    """A picture that passes for a device's: what is brought from there has pixels and a time, and nothing else."""
+
+    format = SimpleNamespace(name="cuda", components=())
+
+    def __init__(self, picture: av.VideoFrame) -> None:
+        self._picture = picture
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._picture, name)
+
+    def reformat(self, format: str, **how: object) -> av.VideoFrame:
+        there = self._picture.reformat(format=format, **how)  # type: ignore[arg-type]
+        bare = av.VideoFrame(there.width, there.height, format)
+        for empty, full in zip(bare.planes, there.planes, strict=True):
+            rows = np.frombuffer(full, np.uint8).reshape(-1, full.line_size)  # type: ignore[call-overload]
+            padded = np.zeros((len(rows), empty.line_size), np.uint8)
+            padded[:, : min(padded.shape[1], rows.shape[1])] = rows[:, : padded.shape[1]]
+            empty.update(padded.tobytes())
+        bare.pts = there.pts
+        return bare
 
 
 def same(ones: list[Frame], others: list[Frame]) -> bool:
@@ -90,7 +114,12 @@ def test_what_is_brought_from_a_device_is_shown_alike(
     path = make_video(f"{encode[1]}{len(encode)}.mp4", "-c:v", "libx264", *encode,
                       source="testsrc2=size=128x96:rate=25:duration=0.2")  # fmt: skip
     plain = list(read_frames(path))
-    monkeypatch.setattr(display, "is_on_device", lambda _: True)
+    pictures = VideoReader._pictures
+    monkeypatch.setattr(
+        VideoReader,
+        "_pictures",
+        lambda self: (item._replace(picture=OnDevice(item.picture)) for item in pictures(self)),
+    )
     brought = list(read_frames(path))
     for one, other in zip(plain, brought, strict=True):
         assert (one.pts_seconds, one.colour, one.key) == (other.pts_seconds, other.colour, other.key)
