@@ -22,7 +22,7 @@ NOWHERE = "opencl"  # decodes nothing, whatever the machine
 
 @pytest.fixture(scope="module")
 def path(make_video: Make) -> Path:
-    return make_video("plain.mp4", "-c:v", "libx264", source="testsrc2=size=128x96:rate=25:duration=0.4")
+    return make_video("for_a_device.mp4", "-c:v", "libx264", source="testsrc2=size=128x96:rate=25:duration=0.4")
 
 
 class OnDevice:
@@ -69,7 +69,7 @@ def test_a_device_that_cannot_be_opened_is_a_note(path: Path, monkeypatch: pytes
     assert (found.warnings, found.errors) == ([], [])
 
 
-@pytest.mark.parametrize("clip", [None, Clip("plain.mp4", start=0.1), Clip("plain.mp4", fps=5.0)])
+@pytest.mark.parametrize("clip", [None, Clip("for_a_device.mp4", start=0.1), Clip("for_a_device.mp4", fps=5.0)])
 def test_a_device_that_cannot_decode_this_is_a_note(path: Path, clip: Clip | None) -> None:
     with open_clip(path, clip) as found:
         plain = list(found)
@@ -111,7 +111,7 @@ def test_what_is_brought_from_a_device_is_shown_alike(
     make_video: Make, monkeypatch: pytest.MonkeyPatch, encode: tuple[str, ...], apart: float
 ) -> None:
     """Pictures that pass for a device's: colours, HDR, shape and times are not lost."""
-    path = make_video(f"{encode[1]}{len(encode)}.mp4", "-c:v", "libx264", *encode,
+    path = make_video(f"from_a_device_{encode[1]}_{len(encode)}.mp4", "-c:v", "libx264", *encode,
                       source="testsrc2=size=128x96:rate=25:duration=0.2")  # fmt: skip
     plain = list(read_frames(path))
     pictures = VideoReader._pictures
