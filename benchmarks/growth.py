@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -85,8 +85,10 @@ def _cell(cost: Cost, what: str) -> str:
 
 
 def _measure(count: int, args: argparse.Namespace) -> tuple[dict[str, Cost], dict[str, float]]:
-    with tempfile.TemporaryDirectory(prefix="growth-", dir=args.scratch) as scratch:
-        root, out = Path(scratch) / "corpus", Path(scratch) / "out"
+    with ExitStack() as stack:
+        scratch = tempfile.TemporaryDirectory(prefix="growth-", dir=args.scratch)
+        folder = args.keep / str(count) if args.keep else Path(stack.enter_context(scratch))
+        root, out = folder / "corpus", folder / "out"
         make_corpus(root, count)
         build = ("build", root, out, args.workers)
         costs = {
@@ -98,8 +100,6 @@ def _measure(count: int, args: argparse.Namespace) -> tuple[dict[str, Cost], dic
             "opening it to train": _cost("open", out),
         }
         sizes = _sizes(out)
-        if args.keep:
-            shutil.copytree(scratch, Path(args.keep) / str(count), copy_function=os.link, dirs_exist_ok=True)
         return costs, sizes
 
 

@@ -9,6 +9,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -109,7 +110,7 @@ def from_json(kind: type[Record], values: Any) -> Record:
     """
     if not isinstance(values, dict):
         raise TypeError(f"must be a mapping, got {short(values)}")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     made = {}
     for name, value in values.items():
         hint = hints.get(name, object)
@@ -117,6 +118,12 @@ def from_json(kind: type[Record], values: Any) -> Record:
             raise TypeError(f"{name} must be {getattr(hint, '__name__', hint)}, got {short(value)}")
         made[name] = _made(hint, value)
     return kind(**made)
+
+
+@lru_cache(maxsize=64)
+def _hints(kind: type) -> dict[str, Any]:
+    """The types of a dataclass's fields: to find them out takes longer than to read a record."""
+    return typing.get_type_hints(kind)
 
 
 def _made(hint: Any, value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import luigi
@@ -30,6 +30,12 @@ class Done(luigi.Target):  # type: ignore[misc]
         return self._check()
 
 
+@lru_cache(maxsize=1)
+def _known_plan(path: Path) -> Plan:
+    """A plan, read once for all its chunks: what a file of its name holds never changes."""
+    return load_plan(path)
+
+
 class PrepareChunk(luigi.Task):  # type: ignore[misc]
     """Prepares one chunk of a plan and writes its shard."""
 
@@ -42,13 +48,9 @@ class PrepareChunk(luigi.Task):  # type: ignore[misc]
     joblib_backend = luigi.Parameter(default="loky", significant=False, description="what runs them")
     dask_scheduler = luigi.OptionalParameter(default=None, significant=False, description="host:port")
 
-    @cached_property
-    def _plan(self) -> Plan:
-        return load_plan(plan_file(Path(self.out), self.plan))
-
-    @cached_property
+    @property
     def _chunk(self) -> Chunk:
-        return next(chunk for chunk in self._plan.chunks if chunk.name == self.chunk)
+        return _known_plan(plan_file(Path(self.out), self.plan)).by_name[self.chunk]
 
     @property
     def priority(self) -> int:
@@ -68,7 +70,8 @@ class PrepareChunk(luigi.Task):  # type: ignore[misc]
         out, root = Path(self.out), Path(self.corpus_root)
         tell = partial(self._tell, time.monotonic())
         earlier = Earlier.of(out, self.plan)
-        build_chunk(out, root, self._chunk, self._plan.settings, model, pool, tell, earlier)
+        settings = _known_plan(plan_file(out, self.plan)).settings
+        build_chunk(out, root, self._chunk, settings, model, pool, tell, earlier)
 
     def _tell(self, started: float, results: Sequence[VideoResult]) -> None:
         """How far the chunk is, for luigid's page."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +48,11 @@ class Plan:
     def digest(self) -> str:
         """Twelve digits that name the build."""
         return digest_of([self.corpus, [chunk.name for chunk in self.chunks]])
+
+    @cached_property
+    def by_name(self) -> dict[str, Chunk]:
+        """The chunks by their names."""
+        return {chunk.name: chunk for chunk in self.chunks}
 
     @property
     def videos(self) -> list[Source]:
