@@ -24,6 +24,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
@@ -173,9 +174,9 @@ def _plan(root: str, out: str) -> int:
 
 
 def _build(root: str, out: str, workers: str, *more: str) -> int:
-    chunk.prepare_video = stand_in  # type: ignore[assignment]
     words = ["build", "folder", "--corpus-root", root, "--out", out, "--workers", workers, "--storage", "lz4"]
-    return flnet.main([*words, "--log-level", "warning", *more])
+    with mock.patch.object(chunk, "prepare_video", stand_in):
+        return flnet.main([*words, "--log-level", "warning", *more])
 
 
 def _check(out: str) -> int:
@@ -222,16 +223,10 @@ def stand_in(root: Path, source: Source, settings: Settings, work: Path, _model:
         rows.append(FrameRow(frame, points[place], codes[place], *about))
     write_shard(files.shard, entry, rows, k_table().levels, settings.storage)
     save_track(files.track, _track(points[chosen]), sha256)
-    result = replace(
-        blank(source),
-        sha256=sha256,
-        stamp=stamp_of(root / source.path),
-        **{"fps": 25.0, "width": 640, "height": 480, "frames_seen": FRAMES, "frames_kept": FRAMES, "scale": 1.0},
-        face_width_px=134.0,
-        people=1,
-    )
-    save_result(files.result, result)
-    return result
+    begun = replace(blank(source), sha256=sha256, stamp=stamp_of(root / source.path), fps=25.0, width=640, height=480)
+    kept = replace(begun, frames_seen=FRAMES, frames_kept=FRAMES, scale=1.0, face_width_px=134.0, people=1)
+    save_result(files.result, kept)
+    return kept
 
 
 def _track(points: npt.NDArray[np.float32]) -> Track:

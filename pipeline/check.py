@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import log
-from pipeline.child_process import Children, CrashError, watchdog
+from pipeline.child_process import CrashError, in_children, watchdog
 from pipeline.cli import printable
-from pipeline.errors import BuildError, DatasetError, UnreadableError
+from pipeline.errors import BuildError, DatasetError, InputError, UnreadableError
 from pipeline.files import UNFINISHED, has_no_link, is_own_file, regular_size, sha256_of, walk_own
 from pipeline.geometry import mouth_openness
 from pipeline.layout import DATASET_FILE, MANIFEST_FILE, SHARDS, removed_file
@@ -48,15 +50,49 @@ class Defect(NamedTuple):
         return printable(f"{self.file}: {self.text}")
 
 
-def check_dataset(root: Path, progress: bool = False) -> tuple[list[Defect], str]:
+@dataclass(frozen=True)
+class Sample:
+    """A part of a dataset's shards, the same ones whenever the dataset is the same: so many, or that share of them."""
+
+    count: int = 0
+    percent: float = 0.0
+
+    @staticmethod
+    def of(text: str) -> Sample:
+        """What `--sample` says: `20` or `5%`.
+
+        Raises:
+            InputError: it is neither, or nothing.
+        """
+        number = text.removesuffix("%")
+        try:
+            sample = Sample(percent=float(number)) if text.endswith("%") else Sample(count=int(number))
+        except ValueError:
+            sample = Sample()
+        if not (sample.count > 0 or 0 < sample.percent <= 100):
+            raise InputError(f"--sample must be a number of shards, or a percentage such as 5%, got '{text}'")
+        return sample
+
+    def choose(self, dataset: Dataset) -> set[str]:
+        """The paths of the shards, at least one: those of the smallest hashes with the dataset's digest."""
+        paths = [shard["path"] for shard in dataset.contents["shards"]]
+        count = self.count or max(1, round(self.percent / 100 * len(paths)))
+        return set(sorted(paths, key=lambda path: hashlib.sha256(f"{dataset.digest}:{path}".encode()).digest())[:count])
+
+
+def check_dataset(
+    root: Path, progress: bool = False, jobs: int = 1, sample: Sample | None = None
+) -> tuple[list[Defect], str]:
     """Verify a dataset.
 
     Args:
         root: the dataset's folder.
-        progress: show a bar.
+        progress: show a bar, and how large the sample is.
+        jobs: processes that read shards side by side; what is found, and in which order, does not depend on it.
+        sample: which shards to read; of the others only presence and length are looked at. None: all.
 
     Returns:
-        The defects, and the digest of the dataset as it is on disk.
+        The defects, and the digest of the dataset as it is on disk; "" where not every shard was read.
 
     Raises:
         DatasetError: there is no dataset to check.
@@ -75,14 +111,25 @@ def check_dataset(root: Path, progress: bool = False) -> tuple[list[Defect], str
     if "merged" in dataset.contents:  # of datasets some of which may have kept what follows damage
         settings = replace(settings, after_damage="keep")
     shards: list[dict[str, Any]] = list(dataset.contents["shards"])
+    chosen = {shard["path"] for shard in shards} if sample is None else sample.choose(dataset)
+    if len(chosen) < len(shards) and progress:
+        log.note(printable(f"{root}: a sample: {len(chosen)} of {len(shards)} shards are read"))
     defects: list[Defect] = []
     sums: dict[str, str] = {}
     kept: dict[str, tuple[str, int]] = {}  # video id -> shard, frames
-    with Children(_content) as content:  # HDF5 may fall over what is in them
-        for shard in log.progress(shards, "checking", unit="shards", disable=not progress or len(shards) < 2):
-            defects += _check_shard(dataset, shard, settings, content, sums, kept)
+    work = [(root, shard, settings, shard["path"] in chosen) for shard in shards]
+    with in_children(_look_at, work, max(1, min(jobs, len(shards)))) as answers:
+        bar = log.progress(answers, "checking", unit="shards", disable=not progress or len(shards) < 2)
+        for shard, answer in zip(shards, bar, strict=True):
+            looked = _outcome(answer)
+            defects += [Defect(root / shard["path"], text, broken) for text, broken in looked.defects]
+            if looked.sha256:
+                sums[shard["path"]] = looked.sha256
+            kept.update({name: (shard["path"], frames) for name, frames in looked.frames.items()})
     defects += _extra_files(root, shards)
     defects += _manifest_defects(root, dataset, kept)
+    if len(chosen) < len(shards):
+        return defects, ""
     digest = dataset_digest(sums)
     if not defects and digest != dataset.digest:
         defects.append(Defect(table, f"its digest is not that of the shards it lists; {_AGAIN}", broken=True))
@@ -114,57 +161,61 @@ def _free(place: Path) -> Path:
     return next(name for name in itertools.chain([place], more) if not os.path.lexists(name))
 
 
-class _Content(NamedTuple):
-    """What the rows of a shard say."""
+class _Looked(NamedTuple):
+    """What became of looking at a shard."""
 
-    defects: list[str]
-    frames: dict[str, int]  # of each video
+    defects: list[tuple[str, bool]]  # text, whether it is broken
+    sha256: str = ""  # where the file was read
+    frames: Mapping[str, int] = {}  # of each video, where the shard can be believed
 
 
-def _check_shard(
-    dataset: Dataset,
-    listed: Mapping[str, Any],
-    settings: Settings,
-    content: Callable[..., _Content],
-    sums: dict[str, str],
-    kept: dict[str, tuple[str, int]],
-) -> list[Defect]:
-    """Verify one shard; adds its checksum to `sums`, and its videos to `kept` if it can be believed."""
-    path = dataset.root / listed["path"]
+def _outcome(answer: Future[_Looked]) -> _Looked:
     try:
-        size = regular_size(shard_below(dataset.root, listed["path"]), kind=DatasetError)
+        return answer.result()
+    except CrashError as error:
+        return _Looked([(f"it crashes what reads it ({error}); get the dataset anew from where it comes", False)])
+
+
+def _look_at(root: Path, listed: Mapping[str, Any], settings: Settings, read: bool) -> _Looked:
+    """Verify one shard, in a child process: HDF5 may fall over what is in it.
+
+    Args:
+        read: what is in it; False looks at presence and length alone.
+    """
+    path = root / listed["path"]
+    try:
+        size = regular_size(shard_below(root, listed["path"]), kind=DatasetError)
     except FileNotFoundError:
-        return [Defect(path, f"missing; {_AGAIN}")]
+        return _Looked([(f"missing; {_AGAIN}", False)])
     except DatasetError as error:
-        return [Defect(path, _words(error, path))]
+        return _Looked([(_words(error, path), False)])
     if size != listed.get("bytes", size):  # it may be a terabyte of nothing
-        return [Defect(path, f"has {size} bytes, {DATASET_FILE} says {listed['bytes']}; {_AGAIN}", broken=True)]
-    sums[listed["path"]] = sha256_of(path)
-    if sums[listed["path"]] != listed.get("sha256"):
-        return [Defect(path, f"its SHA-256 is not that of {DATASET_FILE}; delete it and {_AGAIN}", broken=True)]
+        return _Looked([(f"has {size} bytes, {DATASET_FILE} says {listed['bytes']}; {_AGAIN}", True)])
+    if not read:
+        return _Looked([])
+    sha256 = sha256_of(path)
+    if sha256 != listed.get("sha256"):
+        return _Looked([(f"its SHA-256 is not that of {DATASET_FILE}; delete it and {_AGAIN}", True)], sha256)
     try:
-        found = content(path, listed, settings)
+        defects, frames = _content(path, listed, settings)
     except UnreadableError as error:
         raise BuildError(
             f"{path}: its SHA-256 is right, yet it cannot be read ({_words(error, path)}); is memory short, or a "
             "library missing? nothing was removed"
         ) from error
-    except CrashError as error:
-        return [Defect(path, f"it crashes what reads it ({error}); get the dataset anew from where it comes")]
     except DatasetError as error:
-        return [Defect(path, _words(error, path))]
-    kept.update({name: (listed["path"], frames) for name, frames in found.frames.items()})
-    return [Defect(path, text) for text in found.defects]
+        return _Looked([(_words(error, path), False)], sha256)
+    return _Looked([(text, False) for text in defects], sha256, frames)
 
 
-def _content(path: Path, listed: Mapping[str, Any], settings: Settings) -> _Content:
-    """What the rows of a shard say against each other; in a child process."""
+def _content(path: Path, listed: Mapping[str, Any], settings: Settings) -> tuple[list[str], dict[str, int]]:
+    """What the rows of a shard say against each other, and the frames of each video."""
     with ShardReader(path) as reader:
         with watchdog(PATIENCE_CPU_SECONDS, busy=True):
             rows = len(reader)
         with watchdog(PATIENCE_CPU_SECONDS + ROW_CPU_SECONDS * rows, busy=True):
             defects = list(_shard_defects(reader, listed, settings))
-            return _Content(defects, {entry.id: entry.row_count for entry in reader.entries})
+            return defects, {entry.id: entry.row_count for entry in reader.entries}
 
 
 def _words(error: Exception, path: Path) -> str:

@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
@@ -130,6 +131,12 @@ class Child(Generic[T]):
             os.kill(self._pid, signal.SIGKILL)
             self._end()
 
+    def send_kill(self) -> None:
+        """Have it end at once, from another thread than the one that waits for its answer."""
+        if (pid := self._pid) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def _end(self) -> int:
         assert self._pid is not None
         _, status = os.waitpid(self._pid, 0)
@@ -147,6 +154,7 @@ class Children(Generic[T]):
     def __init__(self, work: Callable[..., T]) -> None:
         self._work = work
         self._by_thread: dict[int, Child[T]] = {}
+        self._given_up = False
 
     def __enter__(self) -> Children[T]:
         return self
@@ -164,7 +172,33 @@ class Children(Generic[T]):
         child = self._by_thread.get(thread)
         if child is None or not child.alive:
             child = self._by_thread[thread] = Child(self._work)
+        if self._given_up:
+            child.kill()
         return child(*arguments)
+
+    def give_up(self) -> None:
+        """Kill them all, whatever they are at; the threads that wait for them see it, and clear them away."""
+        self._given_up = True
+        for child in list(self._by_thread.values()):
+            child.send_kill()
+
+
+@contextmanager
+def in_children(work: Callable[..., T], calls: Iterable[tuple[Any, ...]], jobs: int) -> Iterator[list[Future[T]]]:
+    """`work(*call)` for each of some calls, in so many children side by side.
+
+    On an error in the body, Ctrl-C among them, what is under way is killed, and nothing more begun.
+
+    Returns:
+        What will be the answers, in the order of the calls; `result` raises as `Child`.
+    """
+    with Children(work) as children, ThreadPoolExecutor(jobs) as threads:
+        try:
+            yield [threads.submit(children, *call) for call in calls]
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            children.give_up()
+            raise
 
 
 def run_in_child(work: Callable[..., T], *arguments: Any) -> T:

@@ -7,11 +7,13 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
+from pipeline import check
 from pipeline.__main__ import main
 from pipeline.building import finish
 from pipeline.building.chunk import build_chunk
@@ -22,7 +24,7 @@ from pipeline.corpora import scan_timit
 from pipeline.errors import DatasetError
 from pipeline.files import sha256_of
 from pipeline.settings import Settings
-from pipeline.shards.dataset import contents_digest
+from pipeline.shards.dataset import contents_digest, open_dataset
 
 
 @pytest.fixture(scope="module")
@@ -271,3 +273,73 @@ def test_no_dataset_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     error = capsys.readouterr().err
     assert "no finished dataset here" in error
     assert error.count("\n") == 1
+
+
+def spoil(path: Path) -> None:
+    """Change a byte, and neither length nor name."""
+    with path.open("r+b") as file:
+        file.seek(5000)
+        file.write(b"?")
+
+
+def listed(out: Path) -> list[Path]:
+    return [out / shard["path"] for shard in json.loads((out / "dataset.json").read_text())["shards"]]
+
+
+def test_the_same_defects_in_the_same_order_however_many_processes(dataset: Path) -> None:
+    first, second = listed(dataset)
+    change(dataset, _set("k_codes", 0))
+    spoil(second)
+    found = [check_dataset(dataset, jobs=jobs) for jobs in (1, 3)]
+    assert found[0] == found[1]
+    assert [defect.file for defect in found[0][0]] == [first, second]
+
+
+def test_a_process_that_falls_over_a_shard_is_followed_by_another(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = listed(dataset)
+    spoil(second)
+    whole = check._content
+
+    def falls_over(path: Path, *more: Any) -> Any:
+        if path == first:
+            os._exit(7)
+        return whole(path, *more)
+
+    monkeypatch.setattr(check, "_content", falls_over)
+    told = only_defect(dataset).splitlines()
+    assert told[0].startswith(f"{first}: it crashes what reads it (the process ended with status 7")
+    assert told[1].startswith(f"{second}: its SHA-256 is not that of dataset.json")
+
+
+def test_a_sample_says_that_it_is_one(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (chosen,) = check.Sample(count=1).choose(open_dataset(dataset))
+    read = dataset / chosen
+    (other,) = set(listed(dataset)) - {read}
+    whole = other.read_bytes()
+    spoil(other)
+    assert main(["check", str(dataset), "--sample", "1", "--repair"]) == 3
+    said = capsys.readouterr()
+    assert said.out == f"{dataset}: no defect in the sample; the other shards were not read\n"
+    assert "a sample: 1 of 2 shards are read" in said.err
+    assert other.is_file()
+    other.unlink()
+    assert main(["check", str(dataset), "--sample", "50%"]) == 1  # that it is missing, shows
+    other.write_bytes(whole)
+    spoil(read)
+    assert main(["check", str(dataset), "--sample", "50%"]) == 1
+    said = capsys.readouterr()
+    assert f"{read}: its SHA-256 is not that of dataset.json" in said.out
+    assert "1 defects in a sample" in said.err
+
+
+def test_a_sample_of_all_is_the_whole(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(dataset), "--sample", "100%"]) == 0
+    assert capsys.readouterr().out.strip() == open_dataset(dataset).digest
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "0%", "101%", "nan%", "some", "%", ""])
+def test_no_sample_at_all_is_refused(text: str, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(dataset), f"--sample={text}"]) == 1
+    assert "--sample must be a number of shards, or a percentage such as 5%" in capsys.readouterr().err
