@@ -8,7 +8,7 @@ import reprlib
 import sys
 import types
 import typing
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -120,10 +120,8 @@ def from_json(kind: type[Record], values: Any) -> Record:
     return kind(**made)
 
 
-@lru_cache(maxsize=64)
-def _hints(kind: Hashable) -> dict[str, Any]:
-    """The types of a dataclass's fields: to find them out takes longer than to read a record."""
-    return typing.get_type_hints(kind)
+# To find out the types of a dataclass's fields takes longer than to read a record.
+_hints: Callable[[Any], dict[str, Any]] = lru_cache(maxsize=64)(typing.get_type_hints)
 
 
 def _made(hint: Any, value: Any) -> Any:
