@@ -16,7 +16,7 @@ from pipeline.diff import compare
 from pipeline.errors import InputError
 from pipeline.export import FORMATS, ORIGINS, PICTURES, ExportSettings, export_dataset, origin_of
 from pipeline.merge import merge_datasets
-from pipeline.report import CLIPS, write_report
+from pipeline.report import CLIPS, MOST_TOGETHER, write_report
 from pipeline.report import PICTURES as SHOWN
 from pipeline.segments import write_segments
 from pipeline.shards.dataset import BANKS_FROM
@@ -77,7 +77,8 @@ def _add_report(commands: Commands) -> None:
         help="write a page that shows the dataset, to <dataset>/report/index.html",
         description="Write one HTML page that shows a dataset: what is in it and what was left out, distributions, "
         "every speaker's bank, and the videos that deserve a look first, which can be chosen to be left out. It needs "
-        "no network and no other file. Of a build that has not ended the page says how far it is and what failed.",
+        f"no network and, up to {MOST_TOGETHER} videos, no other file. Of a build that has not ended the page says how "
+        "far it is and what failed.",
     )
     report.add_argument("dataset", type=Path, help=_DATASET)
     report.add_argument(

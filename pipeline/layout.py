@@ -3,7 +3,7 @@
 ```
 out/dataset.json, manifest.csv
 out/shards/<split>/<chunk>.h5
-out/report/index.html
+out/report/index.html            of many videos, beside it the figures of some each: videos-0001.js, ...
 out/work/lock                    held while a build is at work
 out/work/inventory-<digest>.json the corpus as it was listed first
 out/work/plans/<digest>.json     a plan; beside it, <digest>.earlier.json
@@ -26,6 +26,7 @@ MANIFEST_FILE = "manifest.csv"
 SHARDS, WORK, REPORT = "shards", "work", "report"
 OWN_FOLDERS = (SHARDS, WORK, REPORT)
 _DIGEST = re.compile("[0-9a-f]{12}")
+_PART = re.compile(r"videos-\d{4,}\.js")
 _CHUNK = re.compile(r".+-\d{4,}-[0-9a-f]{12}")
 
 
@@ -37,6 +38,16 @@ def shard_name(split: str, chunk: str) -> str:
 def report_page(out: Path) -> Path:
     """The page that `python -m pipeline report` writes."""
     return out / REPORT / "index.html"
+
+
+def report_part(out: Path, number: int) -> Path:
+    """What a page of many videos fetches of some of them when it shows one."""
+    return out / REPORT / f"videos-{number:04d}.js"
+
+
+def report_parts(out: Path) -> list[Path]:
+    """All files that are called so."""
+    return sorted(path for path in (out / REPORT).glob("videos-*.js") if _PART.fullmatch(path.name))
 
 
 def lock_file(out: Path) -> Path:

@@ -136,6 +136,7 @@ def filled(template: str, scripts: Sequence[str], data: Mapping[str, Any], /, **
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         data=script_json(data),
+        apart="apart" in data,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,12 @@ from pipeline.shards import FRAME_SIZE
 LEVELS = string.digits + string.ascii_letters + "!#$%()*+,-.:;=?@[]^_`{|}~"
 GAP = " "
 TRACE_POINTS, TRACE_POINTS_SHOWN = 120, 400  # of a video without and with pictures
+
+# Columns that the table of videos does not show: of many videos they lie in files of their own.
+DETAILS = (
+    *("drops", "score", "step", "sharpness", "trace", "sound"),
+    *("fps", "width", "height", "others", "scale", "padding"),
+)
 
 # Column of the rows -> name of the manifest's number, and decimals kept.
 _NUMBERS = {
@@ -125,6 +131,16 @@ def page_data(
         "pictures": {str(place): shown for place, shown in sorted(pictures.items())},
         "clips": {str(place): list(clip) for place, clip in sorted((clips or {}).items())},
     }
+
+
+def take_apart(data: dict[str, Any], videos: int) -> Iterator[str]:
+    """Take out of a page's data what only the sheet of a video shows; as scripts, one for so many videos each."""
+    columns = data["videos"]
+    taken = {name: columns.pop(name) for name in DETAILS}
+    data["apart"] = videos
+    for part, first in enumerate(range(0, len(columns["id"]), videos)):
+        some = {name: values[first : first + videos] for name, values in taken.items()}
+        yield f"addDetails({part},{script_json(some)});\n"
 
 
 def script_json(value: Any) -> str:

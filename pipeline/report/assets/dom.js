@@ -25,6 +25,40 @@ function fill(element, attributes, children) {
   return element;
 }
 
+const details = new Map(); // number of a part -> promise that what its videos' sheets show is there
+const known = new Set(); // numbers of those that are
+
+/** Called by a file beside the page: of its videos, the columns that the page itself does not have. */
+function addDetails(part, columns) {
+  for (const [name, values] of Object.entries(columns)) {
+    videos[name] ||= [];
+    values.forEach((value, number) => { videos[name][part * data.apart + number] = value; });
+  }
+  known.add(part);
+}
+
+function fetchDetails(part) {
+  if (!details.has(part)) {
+    const file = `videos-${String(part + 1).padStart(4, "0")}.js`;
+    details.set(part, new Promise((resolve, reject) => {
+      document.head.append(make("script", { src: file, load: resolve, error: () => reject(new Error(file)) }));
+    }));
+  }
+  return details.get(part);
+}
+
+/** What `draw` makes of a video; of many videos once its figures have come, in a place that is kept for it. */
+function withDetails(place, draw) {
+  const part = Math.floor(place / data.apart);
+  if (!data.apart || known.has(part)) return draw();
+  const spot = make("div", { class: "later" });
+  fetchDetails(part).then(
+    () => spot.replaceWith(draw() || ""),
+    ({ message }) => spot.replaceWith(make("p", { class: "note" }, `Its figures are in ${message}, which is not beside this page.`)),
+  );
+  return spot;
+}
+
 const fixed = (value, decimals = 0) => (value === null ? "–" : value.toFixed(decimals));
 const grouped = (value) => value.toLocaleString("en");
 const some = (count, one, many) => `${grouped(count)} ${count === 1 ? one : many}`;

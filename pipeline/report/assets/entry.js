@@ -23,7 +23,7 @@ function openEntry(place) {
       videos.ok[place] && !data.pictures[place]
         ? make("p", { class: "note" }, "Its pictures are not part of this page: give the report a larger --pictures.")
         : null,
-      entryNumbers(place),
+      withDetails(place, () => entryNumbers(place)),
     ),
   );
   if (!sheet.open) sheet.showModal();

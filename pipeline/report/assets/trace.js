@@ -4,6 +4,10 @@ const LEAST_RANGE = 10; // pixels of openness that the height stands for: a stil
 
 /** The trace of one video with its bank's frames marked, or null where it did not arrive. */
 function drawTrace(place, width) {
+  return videos.ok[place] ? withDetails(place, () => traceOf(place, width)) : null;
+}
+
+function traceOf(place, width) {
   if (!videos.trace[place]) return null;
   const [low, high, letters, ...bank] = videos.trace[place];
   const height = 120;
@@ -94,8 +98,11 @@ function drawLandmarks(points) {
 }
 
 function drawBank(place, numbered = false) {
+  return data.pictures[place] ? withDetails(place, () => bankOf(place, numbered)) : null;
+}
+
+function bankOf(place, numbered) {
   const shown = data.pictures[place];
-  if (!shown) return null;
   const bank = videos.trace[place].slice(3);
   const figures = shown.bank.map((source, number) => {
     const open = bank[2 * number + 1];

@@ -451,3 +451,61 @@ def test_browser_opens_a_video(opened: Browser) -> None:
     assert opened.run("document.querySelector('dialog').open") is False
     assert opened.run("location.hash") == ""
     assert opened.complaints == []
+
+
+@pytest.fixture
+def apart(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The page of the same dataset as if its eleven videos were many: with four files beside it, and one too many."""
+    monkeypatch.setattr("pipeline.report.MOST_TOGETHER", 10)
+    monkeypatch.setattr("pipeline.report.APART", 3)
+    root = shutil.copytree(made, tmp_path / "out")
+    (root / "report" / "videos-0005.js").write_text("of a larger dataset")
+    (root / "report" / "videos.js").write_text("not ours")
+    return write_report(root)
+
+
+def sheet_of(browser: Browser, place: str, until: str) -> str:
+    """The words of a video's sheet, once it has what is waited for."""
+    return str(
+        browser.run(
+            f"location.hash = '#v' + {place}, new Promise((done) => {{ const look = () => "
+            f"document.querySelector('{until}') ? done(document.querySelector('dialog[open]').innerText) "
+            ": setTimeout(look, 20); look(); })"
+        )
+    )
+
+
+def test_figures_of_many_videos_lie_beside_the_page(apart: Path, page: str) -> None:
+    names = [path.name for path in sorted(apart.parent.iterdir())]
+    assert names == ["index.html", *(f"videos-000{number}.js" for number in range(1, 5)), "videos.js"]
+    alone, columns = data_of(page)["videos"], data_of(apart.read_text(encoding="utf-8"))["videos"]
+    for number in range(4):
+        text = (apart.parent / f"videos-000{number + 1}.js").read_text(encoding="ascii")
+        part = json.loads(text.removeprefix(f"addDetails({number},").removesuffix(");\n"))
+        for name, values in part.items():
+            columns.setdefault(name, []).extend(values)
+    assert columns == alone
+
+
+def test_browser_fetches_the_figures_of_what_it_shows(browser: Browser, apart: Path) -> None:
+    browser.complaints.clear()
+    browser.open(apart)
+    assert len(shown_ids(browser)) == 11
+    text = sheet_of(browser, "videos.id.indexOf('anna/lossy.mp4')", until="dialog dl")
+    for words in ("lossy.mp4", "low score", "14 of 25", "3 no_face, 2 too_small, 3 out_of_frame, 2 other_person"):
+        assert words in text
+    assert browser.run("document.querySelectorAll('dialog .bank img').length") == 5
+    assert browser.run("document.querySelector('dialog .trace .line').getAttribute('d').split('M').length - 1") >= 3
+    browser.run("document.querySelector('dialog button').click()")
+    browser.run("document.querySelector('[data-group=listed]').click()")  # over all files, read or not
+    assert browser.run("chosen.size") == 9  # no line can hold EVIL's two names
+    assert browser.complaints == []
+
+
+def test_browser_names_the_file_that_is_missing(browser: Browser, apart: Path) -> None:
+    for path in apart.parent.glob("videos-*.js"):
+        path.unlink()
+    browser.open(apart)
+    text = sheet_of(browser, "0", until="dialog .sheet > .note")
+    browser.complaints.clear()  # it says so itself
+    assert "Its figures are in videos-0001.js, which is not beside this page." in text
