@@ -8,6 +8,10 @@ milliseconds; everything else is the user's own commands: listing, planning, Lui
 `check`, `report`, and opening the dataset to train on it. With `--ready` whole shards are stand-ins, a few of them over
 and over under other names, which takes a tenth of the time: what a chunk costs itself is not measured then. Where a
 figure grows faster than the number, something is quadratic.
+
+On several hosts that share a folder and a luigid, each runs the build's step on a corpus that `--keep` has left:
+
+    python benchmarks/growth.py --step build KEPT/corpus KEPT/shared WORKERS ready SCHEDULER_HOST
 """
 
 from __future__ import annotations
@@ -186,8 +190,9 @@ def _plan(root: str, out: str) -> int:
     return 0
 
 
-def _build(root: str, out: str, workers: str, ready: str = "") -> int:
+def _build(root: str, out: str, workers: str, ready: str = "", scheduler: str = "") -> int:
     words = ["build", "folder", "--corpus-root", root, "--out", out, "--workers", workers, "--storage", "lz4"]
+    words += ["--scheduler-host", scheduler] if scheduler else []
     replaced = (luigi_chunk, "build_chunk", ready_chunk) if ready else (chunk, "prepare_video", stand_in)
     with mock.patch.object(*replaced):
         return flnet.main([*words, "--log-level", "warning"])

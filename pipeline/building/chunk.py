@@ -18,7 +18,7 @@ from pipeline.content import stamp_of
 from pipeline.corpora import Source
 from pipeline.errors import DatasetError, InputError
 from pipeline.files import drop_own_file, sha256_of
-from pipeline.layout import WORK, chunk_file
+from pipeline.layout import WORK, chunk_file, video_files
 from pipeline.preparing.video import load_models, prepare_video, work_files
 from pipeline.result import VideoResult, failed, save_result
 from pipeline.settings import Settings
@@ -162,6 +162,12 @@ def _merge(
         done = replace(done, shard=chunk.shard, sha256=sha256_of(path), bytes=path.stat().st_size)
     save_chunk(chunk_file(out, chunk.name), done)
     return done
+
+
+def has_parts(out: Path, settings: Settings) -> bool:
+    """Whether there is any work on single videos that could be cleared away."""
+    folder = video_files(out / WORK, settings.digest, "any")[0].parent
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def clear_parts(out: Path, chunk: Chunk, settings: Settings) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import locks
-from pipeline.building.chunk import clear_parts
+from pipeline.building.chunk import clear_parts, has_parts
 from pipeline.building.plan import Plan
 from pipeline.building.record import chunk_done
 from pipeline.errors import InputError
@@ -46,7 +46,7 @@ def tidy(out: Path, plan: Plan) -> str:
     for path in unfinished_files(out):
         freed += drop_own_file(out, path)
         count += 1
-    for chunk in plan.chunks:
+    for chunk in plan.chunks if has_parts(out, plan.settings) else ():
         if chunk_done(out, chunk):
             parts = clear_parts(out, chunk, plan.settings)
             count, freed = count + bool(parts), freed + parts
