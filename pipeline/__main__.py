@@ -105,6 +105,7 @@ def _add_report(commands: Commands) -> None:
         help=f"play a few seconds of the crops of N videos in the page, at most 200 kB each (without N: {CLIPS}; "
         "default: none)",
     )
+    report.add_argument("--jobs", type=int, default=0, metavar="N", help="shards measured side by side (as of check)")
     report.set_defaults(run=_report, program=report.prog)
 
 
@@ -188,11 +189,15 @@ def _add_segments(commands: Commands) -> None:
     segments.set_defaults(run=_segments, program=segments.prog)
 
 
-def _check(args: argparse.Namespace) -> int:
+def _jobs(args: argparse.Namespace) -> int:
     if args.jobs < 0:
         raise InputError(f"--jobs must be 1 or more (0: one a processor), got {args.jobs}")
+    return args.jobs or os.cpu_count() or 1
+
+
+def _check(args: argparse.Namespace) -> int:
     sample = None if args.sample is None else Sample.of(args.sample)
-    defects, digest = check_dataset(args.dataset, True, args.jobs or os.cpu_count() or 1, sample)
+    defects, digest = check_dataset(args.dataset, True, _jobs(args), sample)
     for defect in defects:
         print(defect)
     if not defects:
@@ -215,7 +220,8 @@ def _report(args: argparse.Namespace) -> int:
         raise InputError(f"--pictures must be 0 or more, got {args.pictures}")
     if args.clips < 0:
         raise InputError(f"--clips must be 0 or more, got {args.clips}")
-    print(cli.printable(str(write_report(args.dataset, args.pictures, True, args.source_pictures, args.clips))))
+    page = write_report(args.dataset, args.pictures, True, args.source_pictures, args.clips, _jobs(args))
+    print(cli.printable(str(page)))
     return 0
 
 

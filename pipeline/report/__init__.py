@@ -30,7 +30,12 @@ APART = 500  # videos in such a file, some 200 kB
 
 
 def write_report(
-    root: Path, pictures: int = PICTURES, progress: bool = False, sources: Path | None = None, clips: int = 0
+    root: Path,
+    pictures: int = PICTURES,
+    progress: bool = False,
+    sources: Path | None = None,
+    clips: int = 0,
+    jobs: int = 1,
 ) -> Path:
     """Write `<root>/report/index.html`; the same dataset gives the same bytes.
 
@@ -44,6 +49,7 @@ def write_report(
         progress: show bars for what takes over a second.
         sources: the corpus root, to show a dropped frame of each kind from the source videos; None shows none.
         clips: play a clip of at most so many videos: those with signs, then one of each speaker.
+        jobs: processes that measure shards side by side; the page does not depend on it.
 
     Returns:
         The page.
@@ -55,7 +61,7 @@ def write_report(
     if unfinished is not None:
         log.warn(f"{root}: no finished dataset yet: the page says how far its build is")
         return _write(root, render_unfinished(root, unfinished))
-    gathered = gather(open_dataset(root), progress)
+    gathered = gather(open_dataset(root), progress, jobs)
     data = _data(gathered, pictures, clips, progress)
     parts = list(take_apart(data, APART)) if len(gathered.entries) > MOST_TOGETHER else []
     if parts:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas
 
 from pipeline import log
+from pipeline.child_process import CrashError, in_children, watchdog
 from pipeline.errors import DatasetError
 from pipeline.files import is_own_file
 from pipeline.layout import MANIFEST_FILE, WORK, track_file
@@ -21,8 +22,9 @@ from pipeline.report import measures
 from pipeline.result import DROP_REASONS, SCORE_COLUMNS
 from pipeline.settings import digest_of, track_digest
 from pipeline.shards import Dataset, ShardReader, VideoEntry
-from pipeline.shards.reader import proven_entries
+from pipeline.shards.reader import PATIENCE_CPU_SECONDS
 from pipeline.shards.schema import MOST_FRAMES
+from pipeline.shards.validate import REMEDY
 from pipeline.track import Track, load_track
 
 NUMBERS = (
@@ -90,17 +92,18 @@ class Gathered:
     tracks: int = field(default=0)  # entries whose track is left
 
 
-def gather(dataset: Dataset, progress: bool = False) -> Gathered:
+def gather(dataset: Dataset, progress: bool = False, jobs: int = 1) -> Gathered:
     """Read the manifest, every shard's small columns and bank pictures, and the tracks that are left in `work/`.
 
     Args:
         progress: show a bar.
+        jobs: processes that measure shards side by side.
 
     Raises:
         DatasetError: the manifest or a shard is missing or damaged.
     """
     table = _manifest(dataset.root / MANIFEST_FILE)
-    found = _measure_all(dataset, progress)
+    found = _measure_all(dataset, progress, jobs)
     entries = []
     tracks = 0
     names = table.columns.tolist()
@@ -171,17 +174,34 @@ def _low_score(track: Track | None) -> float | None:
     return float(np.nanpercentile(track.score, 10))
 
 
-def _measure_all(dataset: Dataset, progress: bool) -> dict[str, Measures]:
+def _measure_all(dataset: Dataset, progress: bool, jobs: int) -> dict[str, Measures]:
+    """Of each video by its id, read in child processes: HDF5 may fall over what is in a shard."""
+    import cv2
+
+    cv2.setNumThreads(1)  # here: in a child, this would wait for ever for threads that are not there
     paths = dataset.shard_paths()
-    total = sum(map(len, proven_entries(paths)))
-    found = {}
-    with log.progress(what="measuring", total=total, delay=1, unit="videos", disable=not progress) as bar:
-        for path in paths:
-            with ShardReader(path) as reader:
-                for video in reader.entries:
-                    found[video.id] = _measure(reader, video)
-                    bar.update()
+    total = sum(shard.get("videos", 0) for shard in dataset.contents["shards"])
+    found: dict[str, Measures] = {}
+    with (
+        in_children(_measured_shard, [(path,) for path in paths], max(1, min(jobs, len(paths)))) as answers,
+        log.progress(what="measuring", total=total, delay=1, unit="videos", disable=not progress) as bar,
+    ):
+        for path, answer in zip(paths, answers, strict=True):
+            try:
+                ours = answer.result()
+            except CrashError as error:
+                raise DatasetError(f"{path}: the shard is damaged, its reading ended ({error}); {REMEDY}") from error
+            found.update(ours)
+            bar.update(len(ours))
     return found
+
+
+def _measured_shard(path: Path) -> dict[str, Measures]:
+    with ShardReader(path) as reader:
+        with watchdog(PATIENCE_CPU_SECONDS, busy=True):
+            len(reader.k_levels)
+            videos = reader.entries
+        return {video.id: _measure(reader, video) for video in videos}
 
 
 def _measure(reader: ShardReader, video: VideoEntry) -> Measures:

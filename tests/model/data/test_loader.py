@@ -189,13 +189,18 @@ class Dying:
         return self.plans.plan(index)
 
 
-def test_the_pool_keeps_few_shards_open(tiny_dataset: Path) -> None:
+def test_the_pool_keeps_few_shards_open(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shards = sorted((tiny_dataset / "shards").rglob("*.h5"))
     pool = ShardPool(limit=2)
+    closed: list[Path] = []
+    monkeypatch.setattr(ShardReader, "close", lambda reader: closed.append(reader.path))
     readers = [pool.reader(shard) for shard in shards]
+    assert closed == shards[:-2]
     assert pool.reader(shards[-1]) is readers[-1]
-    assert pool.reader(shards[0]) is not readers[0]
+    assert pool.reader(shards[0]) is readers[0]  # which knows that its shard is sound
+    assert closed == shards[:-1]
     pool.close()
+    assert sorted(closed[-2:]) == [shards[0], shards[-1]]
 
 
 def test_prepared_batches_are_normalised_and_complete(tiny_dataset: Path) -> None:

@@ -165,7 +165,7 @@ def test_nothing_is_fetched(page: str) -> None:
 def test_same_dataset_same_bytes(made: Path, page: str, tmp_path: Path) -> None:
     other = shutil.copytree(made, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("report"))
     (other / "manifest.csv").write_bytes((made / "manifest.csv").read_bytes())
-    assert write_report(other).read_text(encoding="utf-8") == page
+    assert write_report(other, jobs=3).read_text(encoding="utf-8") == page
     assert [path.name for path in (other / "report").iterdir()] == ["index.html"]
 
 

@@ -33,6 +33,7 @@ from pipeline.shards import (
     dataset_digest,
     merge_shards,
     open_dataset,
+    reader,
     write_shard,
     writer,
 )
@@ -282,6 +283,22 @@ def test_a_reader_works_across_fork_and_pickle(tmp_path: Path) -> None:
         got = pool.starmap(_sum_in_child, [(reader, [n]) for n in range(7)] * 3)
     assert got == expected * 3
     reader.close()
+
+
+def test_a_shard_is_looked_at_again_only_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, looked = write(tmp_path / "a.h5"), []
+    check = reader.check_shard
+    monkeypatch.setattr(reader, "check_shard", lambda *of: looked.append(of) or check(*of))
+    shard = ShardReader(path)
+    for _ in range(3):
+        assert len(shard) == 7
+        shard.close()
+    assert len(looked) == 1
+    write(path, count=8)
+    assert len(shard) == 8
+    assert len(looked) == 2
+    assert len(pickle.loads(pickle.dumps(shard))) == 8  # another process has seen nothing yet
+    assert len(looked) == 3
 
 
 def test_broken_missing_and_foreign_shards_name_the_file(tmp_path: Path) -> None:
