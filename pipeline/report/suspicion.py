@@ -151,14 +151,16 @@ def _copies(entries: Sequence[Entry]) -> Iterator[tuple[int, Sign]]:
     looks = _rows([_measured(entries[place]).look for place in places])
     traces = _rows([_unit_trace(_measured(entries[place]).openness) for place in places])
     for first in range(0, len(places), BLOCK):
-        block = slice(first, first + BLOCK)
-        alike = hashes[block] @ hashes.T
-        alike[(traces[block] @ traces.T < SAME_TRACE) | (looks[block] @ looks.T < SAME_FACE)] = -1
+        alike = hashes[first : first + BLOCK] @ hashes.T
         alike[np.arange(len(alike)), np.arange(len(alike)) + first] = -1
-        best = alike.argmax(1)
         for row in np.flatnonzero(alike.max(1) >= SAME_PICTURES):
-            place, other = places[first + row], places[best[row]]
-            yield place, _copy_sign(entries[place], entries[other], other)
+            # All with all is done for the pictures alone: few are left.
+            others = np.flatnonzero(alike[row] >= SAME_PICTURES)
+            others = others[traces[others] @ traces[first + row] >= SAME_TRACE]
+            others = others[looks[others] @ looks[first + row] >= SAME_FACE]
+            if len(others):
+                place, other = places[first + row], places[others[alike[row, others].argmax()]]
+                yield place, _copy_sign(entries[place], entries[other], other)
 
 
 def _copy_sign(entry: Entry, twin: Entry, other: int) -> Sign:
