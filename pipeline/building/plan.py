@@ -10,8 +10,9 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pipeline import files
 from pipeline.corpora import Inventory, Source, as_inventory
-from pipeline.errors import BuildError, FlnetError
+from pipeline.errors import BuildError, FlnetError, InputError
 from pipeline.files import atomic_write, read_json
 from pipeline.layout import shard_name
 from pipeline.settings import Settings, digest_of
@@ -100,9 +101,12 @@ def _pack(sources: Sequence[Source], limit: int) -> list[list[Source]]:
 
 
 def save_inventory(path: Path, inventory: Inventory, first_wins: bool = True) -> None:
-    """Freeze an inventory. Of hosts that do so at the same time, the first decides for all."""
-    with atomic_write(path, first_wins) as temporary:
-        temporary.write_text(json.dumps(inventory.to_dict(), indent=0), encoding="utf-8")
+    """Freeze an inventory. Of hosts that do so at the same time, the first decides for all.
+
+    Raises:
+        InputError: it is longer than what is read back.
+    """
+    _save(path, json.dumps(inventory.to_dict(), indent=0), len(inventory), first_wins)
 
 
 def load_inventory(path: Path) -> Inventory:
@@ -115,11 +119,24 @@ def load_inventory(path: Path) -> Inventory:
 
 
 def save_plan(path: Path, plan: Plan) -> None:
-    """Write a plan for the tasks of a build, on whichever host, to read."""
+    """Write a plan for the tasks of a build, on whichever host, to read.
+
+    Raises:
+        InputError: it is longer than what is read back.
+    """
     chunks = [{"name": c.name, "split": c.split, "videos": [v.to_dict() for v in c.videos]} for c in plan.chunks]
     values = {"corpus": plan.corpus, "settings": plan.settings.to_dict(), "chunks": chunks}
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(values), encoding="utf-8")
+    _save(path, json.dumps(values), len(plan.videos))
+
+
+def _save(path: Path, text: str, videos: int, first_wins: bool = False) -> None:
+    if len(text) > files.MOST_JSON_BYTES:  # ASCII
+        raise InputError(
+            f"{path}: {videos} videos are too many for one dataset, whose list may have {files.MOST_JSON_BYTES} bytes "
+            f"and would have {len(text)}; build several, and join them by flnet merge"
+        )
+    with atomic_write(path, first_wins) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def load_plan(path: Path) -> Plan:

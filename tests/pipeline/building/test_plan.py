@@ -99,3 +99,10 @@ def test_bad_settings(change: dict[str, object], message: str) -> None:
 def test_a_recorded_setting_that_is_no_number(value: object) -> None:
     with pytest.raises(DatasetError, match=r"dataset\.json: its settings cannot be used \(k_floor must be float"):
         recorded_settings({"k_floor": value}, Path("dataset.json"))
+
+
+def test_a_plan_that_could_not_be_read_back_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.files.MOST_JSON_BYTES", 500)
+    with pytest.raises(InputError, match=r"12 videos are too many for one dataset.* join them by flnet merge"):
+        save_plan(tmp_path / "plan.json", make_plan("folder", corpus(4, 3), Settings()))
+    assert list(tmp_path.iterdir()) == []
