@@ -31,7 +31,6 @@ def test_answers_come_in_order_and_a_child_that_dies_takes_its_own_along(jobs: i
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_what_is_under_way_is_killed_when_the_caller_is_interrupted(jobs: int) -> None:
     before = set(psutil.Process().children())
-    with pytest.raises(KeyboardInterrupt), in_children(time.sleep, [(3600.0,)] * 5, jobs) as answers:
-        assert len(answers) == 5
+    with pytest.raises(KeyboardInterrupt), in_children(time.sleep, [(3600.0,)] * 5, jobs):
         raise KeyboardInterrupt
     assert set(psutil.Process().children()) <= before
