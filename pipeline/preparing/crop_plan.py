@@ -85,14 +85,16 @@ def plan_crops(track: Track, settings: Settings) -> CropPlan:
     return CropPlan(landmarks, scale, dropped, transforms)
 
 
+def may_settle(settings: Settings) -> bool:
+    """Whether later frames change earlier crops by the scale alone: not where landmarks or centres are smoothed."""
+    return not settings.smooth_landmarks and not settings.smooth_centres
+
+
 def settled_scale(track: Track, settings: Settings) -> float | None:
     """The scale of a longer video that begins with this track, if its later faces are of about the size of its first.
 
-    None while there are too few faces to say, and where crops depend on later frames by more than the scale: where
-    landmarks or centres are smoothed.
+    None while there are too few faces to say. Landmarks must not be smoothed (`may_settle`).
     """
-    if settings.smooth_landmarks or settings.smooth_centres:
-        return None
     measured = np.flatnonzero(_unfit(track.landmarks, track, settings) == KEPT)
     if len(measured) < SETTLING_FACES:
         return None

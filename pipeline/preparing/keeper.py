@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pipeline.decode import Frame
 from pipeline.geometry import Points
 from pipeline.preparing import crop_plan, crops
@@ -28,7 +30,8 @@ class Keeper:
         self._store = store
         self._half = 0.0  # of the largest crop that a frame so far makes likely
         self._faces = 0
-        self._due = crop_plan.SETTLING_FACES  # faces after which it is next asked whether a scale has settled
+        # Faces after which it is next asked whether a scale has settled.
+        self._due = float(crop_plan.SETTLING_FACES) if crop_plan.may_settle(settings) else math.inf
         self._scale: float | None = None
 
     def __call__(self, place: int, frame: Frame, landmarks: Points, so_far: SoFar) -> None:
@@ -52,4 +55,4 @@ class Keeper:
         self._faces += 1
         if self._faces >= self._due:
             self._scale = crop_plan.settled_scale(so_far(), self._settings)
-            self._due += max(self._due // 4, 1)
+            self._due *= 1.25

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.preparing import crop_plan
-from pipeline.preparing.crop_plan import plan_crops, settled_scale, steady_sigma
+from pipeline.preparing.crop_plan import may_settle, plan_crops, settled_scale, steady_sigma
 from pipeline.result import DROP_REASONS
 from pipeline.settings import Settings
 from pipeline.track import AFTER_CORRUPT, CORRUPT, WHOLE, Track
@@ -158,13 +158,10 @@ def test_the_first_faces_settle_the_scale_if_the_others_are_about_as_large(monke
     assert settled_scale(a_track([*first[:7], 0, 103], person=[-1, 0, 0, 0, 1, 0, 0, -1, 0]), SETTINGS) is None
 
 
-@pytest.mark.parametrize("changes", [{"smooth_landmarks": 1.0}, {"smooth_centres": 1.0}, {"smooth_centres": -1.0}])
-def test_no_scale_settles_where_later_frames_move_earlier_crops(
-    changes: dict[str, float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(crop_plan, "SETTLING_FACES", 5)
-    settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
-    assert settled_scale(a_track([100] * 9), settings) is None
+def test_no_scale_settles_where_later_frames_move_earlier_crops() -> None:
+    assert may_settle(SETTINGS)
+    for changes in ({"smooth_landmarks": 1.0}, {"smooth_centres": 1.0}, {"smooth_centres": -1.0}):
+        assert not may_settle(replace(SETTINGS, **changes))  # type: ignore[arg-type]
 
 
 def test_a_video_of_no_more_faces_than_settle_it_has_the_scale_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
