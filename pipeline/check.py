@@ -7,7 +7,6 @@ import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import log
-from pipeline.child_process import CrashError, in_children, watchdog
+from pipeline.child_process import Answer, CrashError, in_children, watchdog
 from pipeline.cli import printable
 from pipeline.errors import BuildError, DatasetError, InputError, UnreadableError
 from pipeline.files import UNFINISHED, has_no_link, is_own_file, regular_size, sha256_of, walk_own
@@ -119,7 +118,9 @@ def check_dataset(
     kept: dict[str, tuple[str, int]] = {}  # video id -> shard, frames
     work = [(root, shard, settings, shard["path"] in chosen) for shard in shards]
     with in_children(_look_at, work, max(1, min(jobs, len(shards)))) as answers:
-        bar = log.progress(answers, "checking", unit="shards", disable=not progress or len(shards) < 2)
+        bar = log.progress(
+            answers, "checking", total=len(shards), unit="shards", disable=not progress or len(shards) < 2
+        )
         for shard, answer in zip(shards, bar, strict=True):
             looked = _outcome(answer)
             defects += [Defect(root / shard["path"], text, broken) for text, broken in looked.defects]
@@ -169,7 +170,7 @@ class _Looked(NamedTuple):
     frames: Mapping[str, int] = {}  # of each video, where the shard can be believed
 
 
-def _outcome(answer: Future[_Looked]) -> _Looked:
+def _outcome(answer: Answer[_Looked]) -> _Looked:
     try:
         return answer.result()
     except CrashError as error:

@@ -10,12 +10,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
+from multiprocessing import connection
 from multiprocessing.connection import Connection
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pipeline.cli import one_line
 from pipeline.errors import BuildError, FlnetError
@@ -106,10 +108,24 @@ class Child(Generic[T]):
                 else.
             BuildError: something outside killed the process; worth another try.
         """
+        self.begin(*arguments)
+        return self.answer()
+
+    def begin(self, *arguments: Any) -> None:
+        """Have it call `work(*arguments)`; then ask for the `answer`."""
         try:
             self._pipe.send(arguments)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it is gone, which the answer says
+        except BaseException:
+            self.kill()
+            raise
+
+    def answer(self) -> T:
+        """Wait for the answer to what was begun; raises as the call does."""
+        try:
             returned, value = self._pipe.recv()
-        except (EOFError, BrokenPipeError, ConnectionResetError):
+        except (EOFError, ConnectionResetError):
             raise _death(self._end()) from None
         except BaseException:  # Ctrl-C, a timeout of Luigi's: do not leave the child behind
             self.kill()
@@ -117,6 +133,10 @@ class Child(Generic[T]):
         if returned:
             return value  # type: ignore[no-any-return]
         raise value
+
+    def fileno(self) -> int:
+        """Of the pipe on which answers come, for `multiprocessing.connection.wait`."""
+        return self._pipe.fileno()
 
     def close(self) -> None:
         """Let it go, and wait until it is gone."""
@@ -130,12 +150,6 @@ class Child(Generic[T]):
         if self._pid is not None:
             os.kill(self._pid, signal.SIGKILL)
             self._end()
-
-    def send_kill(self) -> None:
-        """Have it end at once, from another thread than the one that waits for its answer."""
-        if (pid := self._pid) is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
     def _end(self) -> int:
         assert self._pid is not None
@@ -154,7 +168,6 @@ class Children(Generic[T]):
     def __init__(self, work: Callable[..., T]) -> None:
         self._work = work
         self._by_thread: dict[int, Child[T]] = {}
-        self._given_up = False
 
     def __enter__(self) -> Children[T]:
         return self
@@ -172,33 +185,67 @@ class Children(Generic[T]):
         child = self._by_thread.get(thread)
         if child is None or not child.alive:
             child = self._by_thread[thread] = Child(self._work)
-        if self._given_up:
-            child.kill()
         return child(*arguments)
 
-    def give_up(self) -> None:
-        """Kill them all, whatever they are at; the threads that wait for them see it, and clear them away."""
-        self._given_up = True
-        for child in list(self._by_thread.values()):
-            child.send_kill()
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """What became of a call in a child."""
+
+    value: T | None
+    error: Exception | None = None
+
+    def result(self) -> T:
+        """As `Child` returns or raises it."""
+        if self.error is not None:
+            raise self.error
+        return cast(T, self.value)
 
 
 @contextmanager
-def in_children(work: Callable[..., T], calls: Iterable[tuple[Any, ...]], jobs: int) -> Iterator[list[Future[T]]]:
-    """`work(*call)` for each of some calls, in so many children side by side.
+def in_children(work: Callable[..., T], calls: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[Iterator[Answer[T]]]:
+    """`work(*call)` for each of some calls, in at most so many children side by side.
 
-    On an error in the body, Ctrl-C among them, what is under way is killed, and nothing more begun.
+    No thread waits for them, which would take memory, and outlive a Ctrl-C: on any error in the body they are killed.
 
     Returns:
-        What will be the answers, in the order of the calls; `result` raises as `Child`.
+        The answers, in the order of the calls.
     """
-    with Children(work) as children, ThreadPoolExecutor(jobs) as threads:
-        try:
-            yield [threads.submit(children, *call) for call in calls]
-        except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
-            children.give_up()
-            raise
+    children: list[Child[T]] = []
+    try:
+        yield _answers(work, calls, jobs, children)
+        for child in children:
+            child.close()
+    finally:
+        for child in children:
+            child.kill()
+
+
+def _answers(
+    work: Callable[..., T], calls: Sequence[tuple[Any, ...]], jobs: int, children: list[Child[T]]
+) -> Iterator[Answer[T]]:
+    begun: dict[Child[T], int] = {}  # child -> number of the call that it is at
+    known: dict[int, Answer[T]] = {}
+    coming = iter(enumerate(calls))
+    idle: list[Child[T]] = []
+    for number in range(len(calls)):
+        while number not in known:
+            for at, call in islice(coming, jobs - len(begun)):
+                if not idle:
+                    idle.append(Child(work))
+                    children.append(idle[-1])
+                child = idle.pop()
+                child.begin(*call)
+                begun[child] = at
+            for child in cast("list[Child[T]]", connection.wait(cast(Any, list(begun)))):
+                at = begun.pop(child)
+                try:
+                    known[at] = Answer(child.answer())
+                except Exception as error:  # noqa: BLE001 - it is raised where the answer is looked at
+                    known[at] = Answer(None, error)
+                if child.alive:
+                    idle.append(child)
+        yield known.pop(number)
 
 
 def run_in_child(work: Callable[..., T], *arguments: Any) -> T:
