@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 
@@ -10,7 +11,8 @@ import pytest
 
 import pipeline.tasks  # noqa: F401 - sets our defaults
 from pipeline import log
-from pipeline.building.luigi_defaults import _follow_log_level
+from pipeline.building.luigi_defaults import _follow_log_level, _OneLine
+from pipeline.errors import InputError
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +57,25 @@ def test_our_notes_follow_luigi_cfg(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         config.set("core", "log_level", before)
     assert not log.told("warning")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (InputError("a.mp4: is no video"), "a.mp4: is no video"),
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device; "),
+        (MemoryError("Unable to allocate 95 MiB"), "MemoryError: Unable to allocate 95 MiB; memory ran out: "),
+        (ZeroDivisionError("ours"), None),  # a fault of ours keeps its traceback
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_errors_that_the_user_can_mend_are_one_line(error: Exception, words: str | None) -> None:
+    information = (type(error), error, None)
+    record = logging.LogRecord("luigi-interface", logging.ERROR, "", 0, "[pid] Worker failed", (), information)
+    assert _OneLine().filter(record)
+    if words is None:
+        assert record.exc_info == information
+    else:
+        assert record.exc_info is None
+        assert record.getMessage().startswith(words)
+        assert "\n" not in record.getMessage()
