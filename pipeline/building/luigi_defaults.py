@@ -147,8 +147,8 @@ class _OneLine(logging.Filter):
             record.levelname = self.program
         if record.levelno == logging.WARNING:
             record.levelname = "warning"  # as ours are
-        mendable = isinstance(error, (FlnetError, OSError, MemoryError))
-        if mendable and not logging.getLogger(record.name).isEnabledFor(logging.DEBUG):
+        wants_all = logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+        if isinstance(error, (FlnetError, OSError, MemoryError)) and not wants_all:
             if "Worker" in str(record.msg):  # a task's error comes while the bar is drawn: go below it
                 record.levelname = f"\n{record.levelname}"
             record.msg, record.args, record.exc_info = one_line(error), (), None
