@@ -77,6 +77,7 @@ def test_a_second_time_ends_at_once(tmp_path: Path) -> None:
     program = """
 import argparse, os, signal, time
 from pipeline.cli import run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background inherit that it is ignored
 def main(args):
     try:
         os.kill(os.getpid(), signal.SIGINT)
