@@ -32,9 +32,8 @@ def asked_device() -> str:
 
 def accelerator(device: str) -> HWAccel:
     """What makes PyAV decode by a device; where that cannot decode a stream, the processor does."""
-    return HWAccel(
-        device, allow_software_fallback=True, is_hw_owned=True
-    )  # owned: else all but time and pixels is lost
+    # Owned: else all of a picture but time and pixels is lost.
+    return HWAccel(device, allow_software_fallback=True, is_hw_owned=True)
 
 
 def is_on_device(picture: av.VideoFrame) -> bool:
